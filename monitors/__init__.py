@@ -1,0 +1,1 @@
+"""Probes of Customs services and the judgement of what they saw."""

@@ -1,0 +1,1 @@
+"""Subscribers, and telling them: events become delivery rows, delivery rows become mail."""

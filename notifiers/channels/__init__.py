@@ -1,0 +1,1 @@
+"""One file per channel. Channels know no database and not each other."""

@@ -1,0 +1,1 @@
+"""Every public output, rendered from one frozen snapshot."""

@@ -1,0 +1,1 @@
+"""The help desk: customers' requests, and their links to incidents."""
