@@ -1,0 +1,90 @@
+"""Probes: one file per kind. A probe looks at a target once and returns what it saw, as data.
+
+To add a kind, add one file `monitors/probes/<kind>.py` with a frozen `Spec` dataclass and one function:
+
+    @probe("tcp", Spec)
+    async def check(spec: Spec, context: Context) -> Outcome: ...
+
+The target's fault is an `Outcome`, never an exception. An exception is *our* fault, and the runner
+records it as UNKNOWN. The runner also holds the hard deadline: `check` is cancelled at `context.timeout_s`.
+Probes know no database and not each other.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from statuspage.kernel.build import build
+from statuspage.kernel.errors import Invalid
+from statuspage.kernel.net import Network
+
+SpecT = TypeVar("SpecT")
+Check = Callable[[Any, "Context"], Awaitable["Outcome"]]
+
+
+class Verdict(StrEnum):
+    """What one check says of its target."""
+
+    OK = "ok"
+    SLOW = "slow"  # right, but later than the spec's threshold
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # our own fault: nothing is known about the target
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one check saw."""
+
+    verdict: Verdict
+    cause: str = ""  # short and factual: "HTTP 503", "connection refused"; empty when all is well
+    latency_ms: float | None = None  # total; None where nothing was measured
+    phases_ms: Mapping[str, float] = field(default_factory=dict)  # dns, connect, tls, first_byte, total
+    facts: Mapping[str, str] = field(default_factory=dict)  # e.g. status, certificate_expires_at
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a check is given beside its spec."""
+
+    network: Network
+    timeout_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A registered probe."""
+
+    name: str
+    spec: type[Any]
+    check: Check
+
+
+_kinds: dict[str, Kind] = {}
+
+
+def probe(name: str, spec: type[SpecT]) -> Callable[[Callable[[SpecT, Context], Awaitable[Outcome]]], Check]:
+    """Register the decorated function as the check of kind `name`."""
+
+    def register(check: Callable[[SpecT, Context], Awaitable[Outcome]]) -> Check:
+        _kinds[name] = Kind(name, spec, check)
+        return check
+
+    return register
+
+
+def kinds() -> dict[str, Kind]:
+    """Every kind there is, by name. A file in this folder is all it takes to be found."""
+    for module in pkgutil.iter_modules(__path__):
+        importlib.import_module(f"{__name__}.{module.name}")
+    return dict(_kinds)
+
+
+def build_spec(kind: str, data: Mapping[str, Any], *, where: str) -> Any:
+    """The spec of a monitor of this kind. Raises Invalid naming the key."""
+    known = kinds()
+    if kind not in known:
+        raise Invalid(f"{where}.kind", f'there is no probe "{kind}"; there are {", ".join(sorted(known))}')
+    return build(known[kind].spec, data, where=f"{where}.spec")

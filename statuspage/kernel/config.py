@@ -1,0 +1,198 @@
+"""Settings: one TOML file and the environment. Bad settings stop the start with file, key and reason."""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from msgspec import Meta
+
+from statuspage.kernel.build import build
+from statuspage.kernel.errors import Invalid
+
+ENVIRONMENT_PREFIX = "STATUSPAGE_"
+
+
+def _seconds(value: float) -> timedelta:
+    return timedelta(seconds=value)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")] = 8000
+    base_url: Annotated[
+        str, Meta(description="Where readers reach the page; every link in mails and feeds starts with it.")
+    ] = "http://127.0.0.1:8000"
+    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body; more is answered 413.")] = 1_048_576
+    max_live_clients: Annotated[
+        int, Meta(ge=1, description="Live connections (WebSocket and SSE) held at once; more are answered 503 with Retry-After.")
+    ] = 20_000
+    trusted_proxies: Annotated[
+        tuple[str, ...], Meta(description="Addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.")
+    ] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Data:
+    dir: Annotated[str, Meta(description="Directory for the SQLite file, the secret and the lock.")] = "data"
+    database_url: Annotated[
+        str | None, Meta(description="SQLAlchemy URL, e.g. postgresql+psycopg://host/name; default: SQLite in `dir`.")
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    relay: Annotated[str, Meta(description="smtp://host:port, or smtps:// for TLS from the first byte.")] = "smtp://127.0.0.1:25"
+    sender: Annotated[str, Meta(description="The From address of every mail.")] = "status@localhost"
+    connections: Annotated[int, Meta(ge=1, le=100, description="Connections to the relay at once.")] = 8
+    list_id: Annotated[str, Meta(description="List-Id (RFC 2919) without the angle brackets.")] = "status.localhost"
+    recall_window: Annotated[
+        timedelta, Meta(description="How long a person's update waits before it is sent; 0 for monitors and the CLI.")
+    ] = _seconds(0)
+    give_up_after: Annotated[timedelta, Meta(description="How long a deferred mail is retried before it counts as failed.")] = timedelta(days=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    id: Annotated[str, Meta(pattern="^[a-z0-9]{12}$", description="The page's id in the API: 12 lower-case letters and digits.")] = "customspage1"
+    name_pl: Annotated[str, Meta(description="Name of the page in Polish.")] = "Status usług celnych"
+    name_en: Annotated[str, Meta(description="Name of the page in English.")] = "Customs services status"
+    time_zone: Annotated[str, Meta(description="IANA zone in which times are shown.")] = "Europe/Warsaw"
+    language: Annotated[str, Meta(pattern="^(pl|en)$", description="Language of the API and feeds when none is asked for.")] = "pl"
+    uptime_counts_maintenance: Annotated[
+        bool, Meta(description="Whether announced maintenance lowers the uptime; the page says which.")
+    ] = False
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    secret: Annotated[
+        str | None, Meta(description="Key for signed links, at least 32 characters; default: made once in `data.dir`/secret.")
+    ] = None
+    allow_networks: Annotated[
+        tuple[str, ...],
+        Meta(description="Internal networks (CIDR) that monitors and webhooks may reach; every other private address is refused."),
+    ] = ()
+    session_lifetime: Annotated[timedelta, Meta(description="How long a sign-in lasts without use.")] = timedelta(hours=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Monitors:
+    max_in_flight: Annotated[int, Meta(ge=1, description="Probes under way at once.")] = 200
+    max_per_host: Annotated[int, Meta(ge=1, description="Probes of one host under way at once.")] = 10
+    control_targets: Annotated[
+        tuple[str, ...],
+        Meta(description="host:port of places that are always up; if they fail too, the prober is at fault and nothing is published."),
+    ] = ()
+    keep_results: Annotated[timedelta, Meta(description="How long raw results are kept; hours and days stay.")] = timedelta(days=3)
+    flap_window: Annotated[timedelta, Meta(description="The window in which changes of state are counted.")] = timedelta(minutes=30)
+    flap_threshold: Annotated[int, Meta(ge=3, description="Changes within the window that make a monitor flapping.")] = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Incidents:
+    join_window: Annotated[
+        timedelta, Meta(description="A second service of the same parent or cause failing within this time joins the incident.")
+    ] = timedelta(minutes=10)
+    reopen_window: Annotated[
+        timedelta, Meta(description="A failure this soon after recovery reopens the incident; ticket answers wait that long.")
+    ] = timedelta(minutes=10)
+
+
+@dataclass(frozen=True, slots=True)
+class Tickets:
+    number_prefix: Annotated[str, Meta(pattern="^[A-Z]{1,6}$", description="Letters before a request's number.")] = "ZGL"
+    first_number: Annotated[int, Meta(ge=1, description="The first number of the series.")] = 1_000_001
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that can be set."""
+
+    server: Server = field(default_factory=Server)
+    data: Data = field(default_factory=Data)
+    mail: Mail = field(default_factory=Mail)
+    page: Page = field(default_factory=Page)
+    security: Security = field(default_factory=Security)
+    monitors: Monitors = field(default_factory=Monitors)
+    incidents: Incidents = field(default_factory=Incidents)
+    tickets: Tickets = field(default_factory=Tickets)
+
+    @property
+    def database_url(self) -> str:
+        """The database's SQLAlchemy URL."""
+        return self.data.database_url or f"sqlite:///{Path(self.data.dir).resolve() / 'statuspage.db'}"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.page.time_zone)
+
+
+def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
+    """The settings in `path`, overridden by `STATUSPAGE_SECTION__KEY`.
+
+    Relative directories are taken from the file's own place. Raises Invalid naming file and key.
+    """
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Invalid(str(path), "there is no such settings file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise Invalid(str(path), f"cannot be read: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(str(path), f"is not valid TOML: {error}") from None
+    _overlay(data, environ)
+    settings = build(Settings, data, where=str(path))
+    check(settings, where=str(path))
+    return _anchored(settings, path.parent)
+
+
+def _overlay(data: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Lay the environment over the file. Values are read as TOML, or as text where they are not TOML."""
+    sections = {name for name, hint in get_type_hints(Settings).items() if is_dataclass(hint)}
+    for name, text in environ.items():
+        section, separator, key = name.removeprefix(ENVIRONMENT_PREFIX).lower().partition("__")
+        if not (name.startswith(ENVIRONMENT_PREFIX) and separator and section in sections):
+            continue
+        try:
+            value = tomllib.loads(f"value = {text}")["value"]
+        except tomllib.TOMLDecodeError:
+            value = text
+        data.setdefault(section, {})[key] = value
+
+
+def check(settings: Settings, *, where: str) -> None:
+    """What types alone cannot say. Raises Invalid."""
+    try:
+        ZoneInfo(settings.page.time_zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise Invalid(f"{where}.page.time_zone", f'"{settings.page.time_zone}" is not an IANA time zone') from None
+    base = urlsplit(settings.server.base_url)
+    if base.scheme not in ("http", "https") or not base.netloc or settings.server.base_url.endswith("/"):
+        raise Invalid(f"{where}.server.base_url", "write it as https://host, without a slash at the end")
+    relay = urlsplit(settings.mail.relay)
+    if relay.scheme not in ("smtp", "smtps") or not relay.hostname:
+        raise Invalid(f"{where}.mail.relay", "write it as smtp://host:port or smtps://host:port")
+    if "@" not in settings.mail.sender:
+        raise Invalid(f"{where}.mail.sender", "an e-mail address is expected")
+    if settings.security.secret is not None and len(settings.security.secret) < 32:
+        raise Invalid(f"{where}.security.secret", "at least 32 characters are needed")
+    for network in settings.security.allow_networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise Invalid(f"{where}.security.allow_networks", str(error)) from None
+    for target in settings.monitors.control_targets:
+        if not target.rpartition(":")[2].isdigit():
+            raise Invalid(f"{where}.monitors.control_targets", f'"{target}" is not host:port')
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    return replace(settings, data=replace(settings.data, dir=str((base / settings.data.dir).resolve())))
