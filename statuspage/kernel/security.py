@@ -1,0 +1,93 @@
+"""Tokens and limits. Links that every mail must carry are HMAC-derived; all other tokens are random and stored hashed."""
+
+import hashlib
+import hmac
+import ipaddress
+import os
+import secrets
+from base64 import urlsafe_b64encode
+from collections import deque
+from pathlib import Path
+
+from statuspage.kernel.errors import TooMany
+
+
+class Signer:
+    """Derives and checks tokens of the form `value.mac` with a 128-bit HMAC-SHA-256.
+
+    A 12-character id gives 35 characters, short enough for an unfolded List-Unsubscribe header.
+    """
+
+    def __init__(self, secret: str) -> None:
+        self._key = secret.encode()
+
+    def sign(self, purpose: str, value: str) -> str:
+        """The token for `value`; good for `purpose` alone."""
+        return f"{value}.{self._mac(purpose, value)}"
+
+    def verify(self, purpose: str, token: str) -> str | None:
+        """The value inside the token, or None if we did not sign it for this purpose."""
+        value, separator, mac = token.rpartition(".")
+        if not separator or not hmac.compare_digest(mac.encode(), self._mac(purpose, value).encode()):
+            return None
+        return value
+
+    def _mac(self, purpose: str, value: str) -> str:
+        digest = hmac.digest(self._key, f"{purpose}:{value}".encode(), "sha256")
+        return urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+def random_token() -> str:
+    """A token of 192 random bits. Store only its hash."""
+    return secrets.token_urlsafe(24)
+
+
+def hash_token(token: str) -> str:
+    """What is stored of a random token. It has enough entropy that a fast hash is safe."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def load_or_make_secret(directory: Path) -> str:
+    """The secret kept in `directory`/secret, made on the first call, readable by the owner alone."""
+    path = directory / "secret"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text(encoding="ascii").strip()
+    with os.fdopen(descriptor, "w") as file:
+        secret = secrets.token_urlsafe(48)
+        file.write(secret)
+        file.flush()
+        os.fsync(file.fileno())
+    return secret
+
+
+class RateLimit:
+    """At most `count` uses of a key in `window_s` seconds, kept in memory and bounded in size."""
+
+    def __init__(self, count: int, window_s: float, *, max_keys: int = 100_000) -> None:
+        self._count = count
+        self._window_s = window_s
+        self._max_keys = max_keys
+        self._uses: dict[str, deque[float]] = {}
+
+    def use(self, key: str, *, at_s: float) -> None:
+        """Count one use at the monotonic time `at_s`. Raises TooMany past the limit."""
+        uses = self._uses.setdefault(key, deque())
+        while uses and uses[0] <= at_s - self._window_s:
+            uses.popleft()
+        if len(uses) >= self._count:
+            raise TooMany("too many attempts", retry_after_s=max(1, int(uses[0] + self._window_s - at_s)))
+        uses.append(at_s)
+        if len(self._uses) > self._max_keys:
+            self._uses.pop(next(iter(self._uses)))
+
+
+def network_of(address: str) -> str:
+    """The network an address is limited with: the /24 of IPv4, the /56 of IPv6."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    prefix = 24 if parsed.version == 4 else 56
+    return str(ipaddress.ip_network(f"{address}/{prefix}", strict=False))

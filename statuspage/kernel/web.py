@@ -1,0 +1,296 @@
+"""What web functions share: pages, forms, errors as HTTP, language, who is asking. No room's knowledge is here."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import structlog
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup
+from starlette.datastructures import FormData, Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from statuspage.kernel import clock, i18n
+from statuspage.kernel.accounts import Role, SignedIn, signed_in
+from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound, TooMany, Unavailable
+from statuspage.kernel.house import House
+
+log = structlog.get_logger(__name__)
+
+COOKIE = "statuspage_session"
+CONTENT_SECURITY_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "font-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; manifest-src 'self'"
+)
+# Without a cookie there is nothing to forge; these are called by machines without an Origin of ours.
+_ORIGIN_EXEMPT = ("/unsubscribe/", "/heartbeat/", "/api/")
+
+
+class SignInNeeded(Exception):
+    """Nobody is signed in; `web` answers with the way to the sign-in page."""
+
+
+def house(request: Request) -> House:
+    """The house this request came to."""
+    found: House = request.app.state.house
+    return found
+
+
+def language(request: Request) -> i18n.Language:
+    """The language this request is answered in."""
+    return request.scope.get("language", "pl")  # type: ignore[no-any-return]
+
+
+def localized(request: Request, path: str) -> str:
+    """`path` under the language prefix the reader came by, if any."""
+    return f"{request.scope.get('language_prefix', '')}{path}"
+
+
+def translate(request: Request, message: str) -> str:
+    """`message` in the request's language."""
+    return house(request).catalogues.gettext(language(request), message)
+
+
+@cache
+def environment() -> Environment:
+    """The one template environment. Every value is escaped; an undefined one is an error."""
+    env = Environment(
+        loader=FileSystemLoader(i18n.TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        extensions=["jinja2.ext.i18n"],
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
+    env.filters["instant"] = _instant
+    env.filters["day"] = _day
+    env.filters["clock"] = _clock
+    env.filters["duration"] = _duration
+    env.filters["time"] = _time
+    return env
+
+
+@pass_context
+def _gettext(context: Context, message: str) -> str:
+    catalogues: i18n.Catalogues = context["catalogues"]
+    return catalogues.gettext(context["language"], message)
+
+
+@pass_context
+def _ngettext(context: Context, singular: str, plural: str, n: int) -> str:
+    catalogues: i18n.Catalogues = context["catalogues"]
+    return catalogues.ngettext(context["language"], singular, plural, n)
+
+
+@pass_context
+def _instant(context: Context, at: datetime) -> str:
+    return i18n.format_instant(at, context["language"], context["zone"], context["now"])
+
+
+@pass_context
+def _day(context: Context, at: datetime) -> str:
+    return i18n.format_day(at, context["language"], context["zone"], context["now"])
+
+
+@pass_context
+def _clock(context: Context, at: datetime) -> str:
+    return i18n.format_clock(at, context["zone"])
+
+
+@pass_context
+def _duration(context: Context, duration: timedelta) -> str:
+    return i18n.format_duration_words(duration, context["language"])
+
+
+@pass_context
+def _time(context: Context, at: datetime) -> Markup:
+    """A `<time>` element: readable here, exact for machines."""
+    return Markup('<time datetime="{}">{}</time>').format(f"{at:%Y-%m-%dT%H:%M:%SZ}", _instant(context, at))
+
+
+def page(the_house: House, template: str, language: str, context: Mapping[str, Any], *, now: datetime) -> str:
+    """A rendered template; the same for a request and for bytes made in advance."""
+    return environment().get_template(template).render(
+        {
+            "catalogues": the_house.catalogues,
+            "language": language,
+            "other_language": "en" if language == "pl" else "pl",
+            "zone": the_house.settings.zone,
+            "now": now,
+            "settings": the_house.settings,
+            "page_name": the_house.settings.page.name_pl if language == "pl" else the_house.settings.page.name_en,
+            "base_url": the_house.settings.server.base_url,
+            "is_demo": the_house.is_demo,
+            **context,
+        }
+    )
+
+
+def render(request: Request, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200) -> Response:
+    """A page for this request. Private: it is never cached by others.
+
+    Beside `page`'s variables a template sees `path` (without language prefix), `prefix` and `user`.
+    """
+    text = page(
+        house(request),
+        template,
+        language(request),
+        {
+            "path": request.scope["path"],
+            "prefix": request.scope.get("language_prefix", ""),
+            "user": request.scope.get("user"),
+            **(context or {}),
+        },
+        now=clock.now(),
+    )
+    return HTMLResponse(text, status, headers={"Cache-Control": "no-store", "Vary": "Accept-Language, Cookie"})
+
+
+def redirect(request: Request, path: str) -> Response:
+    """See Other, in the reader's language: after a POST, or to a better address."""
+    return RedirectResponse(localized(request, path), 303)
+
+
+def client_address(request: Request) -> str:
+    """The address the request came from, as far as trusted proxies tell."""
+    return request.client.host if request.client else "unknown"
+
+
+async def form(request: Request) -> dict[str, str]:
+    """The text fields of a form, stripped; files are not among them."""
+    data: FormData = await request.form(max_files=0, max_fields=200)
+    return {key: value.strip() for key, value in data.items() if isinstance(value, str)}
+
+
+async def form_list(request: Request, name: str) -> list[str]:
+    """All values of a repeated field."""
+    data: FormData = await request.form(max_files=0, max_fields=2000)
+    return [value for value in data.getlist(name) if isinstance(value, str)]
+
+
+async def require(request: Request, role: Role) -> SignedIn:
+    """Who is asking. Raises SignInNeeded without a session, Forbidden below `role`.
+
+    On POST the session's CSRF token must come back in the field `csrf`.
+    """
+    token = request.cookies.get(COOKIE, "")
+    user = await house(request).db.read(signed_in, token, now=clock.now()) if token else None
+    if user is None:
+        raise SignInNeeded
+    request.scope["user"] = user
+    if not user.role.includes(role):
+        raise Forbidden(f"the role {role} is needed")
+    if request.method == "POST" and (await form(request)).get("csrf") != user.csrf:
+        raise Forbidden("the form is out of date; load the page again")
+    return user
+
+
+# --- errors as HTTP: the only place that knows codes ---
+
+_STATUS: dict[type[Exception], int] = {Invalid: 422, NotFound: 404, Forbidden: 403, Conflict: 409, TooMany: 429, Unavailable: 503}
+
+
+def answer_error(request: Request, error: Exception) -> Response:
+    """An error in words, in the reader's language, as a page or as JSON for the API."""
+    status = error.status_code if isinstance(error, HTTPException) else _STATUS.get(type(error), 500)
+    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooMany) else {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = "5"
+        log.warning("web.unavailable", path=request.scope["path"], reason=str(error))
+    if request.scope["path"].startswith("/api/"):
+        from starlette.responses import JSONResponse
+
+        return JSONResponse({"error": str(error) if isinstance(error, Error) else "error"}, status, headers)
+    response = render(request, "site/error.html", {"status": status, "error": error}, status=status)
+    response.headers.update(headers)
+    return response
+
+
+def answer_sign_in_needed(request: Request, _error: Exception) -> Response:
+    """The way to the sign-in page, and back."""
+    query = urlencode({"next": request.scope["path"]})
+    return redirect(request, f"/console/sign-in?{query}")
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {Error: answer_error, HTTPException: answer_error, SignInNeeded: answer_sign_in_needed}
+
+
+# --- middleware: pure ASGI ---
+
+
+class Languages:
+    """Takes `/pl` or `/en` off the path, or negotiates; sets `language` and `language_prefix` in the scope."""
+
+    def __init__(self, app: ASGIApp, default: i18n.Language) -> None:
+        self.app = app
+        self.default = default
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            prefix, path = split_language(scope["path"])
+            accepted = Headers(scope=scope).get("accept-language", "")
+            scope = {
+                **scope,
+                "path": path,
+                "raw_path": path.encode(),
+                "language": prefix[1:] or i18n.negotiate(accepted, self.default),
+                "language_prefix": prefix,
+            }
+        await self.app(scope, receive, send)
+
+
+def split_language(path: str) -> tuple[str, str]:
+    """`/pl/desk` → (`/pl`, `/desk`); `/desk` → (``, `/desk`)."""
+    for known in i18n.LANGUAGES:
+        prefix = f"/{known}"
+        if path == prefix or path.startswith(prefix + "/"):
+            return prefix, path[len(prefix) :] or "/"
+    return "", path
+
+
+class Guard:
+    """Refuses state-changing requests from foreign sites (abuse case 15) and sets the security headers."""
+
+    def __init__(self, app: ASGIApp, base_url: str) -> None:
+        self.app = app
+        self.own_host = urlsplit(base_url).netloc
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._is_foreign(scope["path"], headers):
+            await Response("This request came from another site and was refused.\n", 403)(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                add_security_headers(MutableHeaders(scope=message))
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+    def _is_foreign(self, path: str, headers: Headers) -> bool:
+        if split_language(path)[1].startswith(_ORIGIN_EXEMPT):
+            return False
+        if site := headers.get("sec-fetch-site"):
+            return site not in ("same-origin", "none")
+        origin = headers.get("origin")
+        return origin is not None and urlsplit(origin).netloc not in (self.own_host, headers.get("host"))
+
+
+def add_security_headers(headers: MutableHeaders) -> None:
+    """The headers of every answer; an answer may set a stricter policy of its own."""
+    headers.setdefault("Content-Security-Policy", CONTENT_SECURITY_POLICY)
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Referrer-Policy", "same-origin")
+    headers.setdefault("X-Frame-Options", "DENY")
