@@ -6,17 +6,20 @@ To add a kind, add one file `monitors/probes/<kind>.py` with a frozen `Spec` dat
     async def check(spec: Spec, context: Context) -> Outcome: ...
 
 The target's fault is an `Outcome`, never an exception. An exception is *our* fault, and the runner
-records it as UNKNOWN. The runner also holds the hard deadline: `check` is cancelled at `context.timeout_s`.
-Probes know no database and not each other.
+records it as UNKNOWN. `check` keeps `context.timeout_s` itself, because it alone can say what was waited
+for; the runner cancels it a second later, and such a cancelled check is UNKNOWN too.
+Probes know no database and not each other. docs/adding-a-probe.md shows the way with an example.
 """
 
 import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from statuspage.kernel import clock
 from statuspage.kernel.build import build
 from statuspage.kernel.errors import Invalid
 from statuspage.kernel.net import Network
@@ -46,11 +49,28 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Beats:
+    """What a push monitor's sender has said so far, as stored by the runner; instants are aware UTC."""
+
+    created_at: datetime  # when the monitor itself came to be
+    last_start_at: datetime | None = None
+    last_success_at: datetime | None = None
+    last_fail_at: datetime | None = None
+    exit_code: int | None = None  # of the last failure; None where the sender gave none
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
-    """What a check is given beside its spec."""
+    """What a check is given beside its spec.
+
+    `now` is the instant of the check. `beats` is given to kinds that are pushed to instead of looking
+    (`heartbeat`), and to no other.
+    """
 
     network: Network
     timeout_s: float
+    beats: Beats | None = None
+    now: datetime = field(default_factory=clock.now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +104,6 @@ def kinds() -> dict[str, Kind]:
 
 def build_spec(kind: str, data: Mapping[str, Any], *, where: str) -> Any:
     """The spec of a monitor of this kind. Raises Invalid naming the key."""
-    known = kinds()
-    if kind not in known:
-        raise Invalid(f"{where}.kind", f'there is no probe "{kind}"; there are {", ".join(sorted(known))}')
-    return build(known[kind].spec, data, where=f"{where}.spec")
+    if kind not in _kinds and kind not in kinds():
+        raise Invalid(f"{where}.kind", f'there is no probe "{kind}"; there are {", ".join(sorted(_kinds))}')
+    return build(_kinds[kind].spec, data, where=f"{where}.spec")
