@@ -136,44 +136,46 @@ def published_status(evidence: Evidence) -> ServiceStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenIncident:
-    """What joining looks at."""
+class Failure:
+    """A service that newly fails, and its kin in the tree of dependencies. All are service ids."""
+
+    service: str
+    since: datetime
+    fault: str  # host and kind of the failure; equal ones are one cause; "" where nothing is known
+    ancestors: frozenset[str]
+    descendants: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An incident that a failing service might belong to."""
 
     id: str
-    root_code: str
-    cause: str
-    affected: frozenset[str]  # service codes
+    affected: frozenset[str]  # service ids
+    ancestors: frozenset[str]  # of its root
+    fault: str
     last_failure_at: datetime
-    ended_at: datetime | None  # set when it was resolved by itself and may still be reopened
+    ended_at: datetime | None = None  # it ended by itself, and may still be reopened
 
 
 def incident_to_join(
-    code: str,
-    cause: str,
-    since: datetime,
-    *,
-    ancestors: frozenset[str],
-    descendants: frozenset[str],
-    candidates: Iterable[OpenIncident],
-    join_window: timedelta,
-    reopen_window: timedelta,
-) -> OpenIncident | None:
-    """The incident that a newly failing service belongs to, oldest first; None opens a new one.
+    failure: Failure, candidates: Iterable[Candidate], *, join_window: timedelta, reopen_window: timedelta
+) -> Candidate | None:
+    """The first candidate that the failure belongs to; None opens a new incident.
 
-    It is the one that already names the service (a relapse), the one of a failing parent or child,
-    a sibling's under the same ancestor within `join_window`, or one of the very same cause within it.
-    An incident that ended by itself is reopened only by its own services and within `reopen_window`.
+    It belongs to an open incident that names the service already, that names one it depends on or that
+    depends on it (whichever failed first), or that began within `join_window` under the same ancestor or
+    of the same fault. An ended one takes back only its own services, and only within `reopen_window`.
     """
-    family = ancestors | descendants
     for candidate in candidates:
-        recent = since - candidate.last_failure_at <= join_window
         if candidate.ended_at is not None:
-            if code in candidate.affected and since - candidate.ended_at <= reopen_window:
+            if failure.service in candidate.affected and failure.since - candidate.ended_at <= reopen_window:
                 return candidate
             continue
-        if code in candidate.affected or family & candidate.affected:
+        if candidate.affected & (failure.ancestors | failure.descendants | {failure.service}):
             return candidate
-        if recent and cause and cause == candidate.cause and not cause.startswith("HTTP 5"):
+        is_kin = bool(failure.ancestors & candidate.ancestors) or (failure.fault != "" and failure.fault == candidate.fault)
+        if is_kin and abs(failure.since - candidate.last_failure_at) <= join_window:
             return candidate
     return None
 

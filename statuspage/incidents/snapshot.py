@@ -151,6 +151,7 @@ class NoticeView:
     affected: tuple[AffectedView, ...]
     updates: tuple[UpdateView, ...]  # newest first
     revisions: tuple[RevisionView, ...]  # newest first
+    ended_at: datetime | None = None  # when it worked again; `resolved_at` is when that was said
 
     @property
     def is_open(self) -> bool:

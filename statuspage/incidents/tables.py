@@ -95,12 +95,15 @@ class Notice(Base):
     taken_over: Mapped[bool] = mapped_column(default=False)  # a person wrote: monitors no longer resolve it
     root_service_id: Mapped[str | None] = mapped_column(ForeignKey("services.id"))
     cause: Mapped[str] = mapped_column(default="")
+    fault: Mapped[str] = mapped_column(default="")  # host and kind of the failure; equal ones join
+    last_failure_at: Mapped[datetime | None]
     began_at: Mapped[datetime]
     detected_at: Mapped[datetime]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime] = mapped_column(index=True)
     published_at: Mapped[datetime | None]  # None: a draft
     monitoring_at: Mapped[datetime | None]
+    ended_at: Mapped[datetime | None]  # when the last affected service worked again; resolved_at is when it was said
     resolved_at: Mapped[datetime | None]
     next_update_at: Mapped[datetime | None]
     scheduled_for: Mapped[datetime | None]  # planned work only

@@ -1,0 +1,87 @@
+"""What the product itself says, in both languages, while no person has written yet."""
+
+from collections.abc import Sequence
+
+from statuspage.incidents.rules import ServiceStatus
+from statuspage.incidents.snapshot import Text
+
+
+def _listed(names: Sequence[str], conjunction: str) -> str:
+    if len(names) <= 1:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} {conjunction} {names[-1]}"
+
+
+def title(names: Sequence[Text], status: ServiceStatus) -> Text:
+    """The fact as a sentence: "NCTS2 nie działa"."""
+    many = len(names) > 1
+    pl, en = _listed([n.pl for n in names], "i"), _listed([n.en for n in names], "and")
+    if status is ServiceStatus.MAJOR_OUTAGE:
+        return Text(f"{pl} nie {'działają' if many else 'działa'}", f"{en} {'do' if many else 'does'} not work")
+    if status is ServiceStatus.PARTIAL_OUTAGE:
+        return Text(f"{pl} {'działają' if many else 'działa'} tylko częściowo", f"{en} {'work' if many else 'works'} only in part")
+    return Text(
+        f"{pl} {'działają' if many else 'działa'} wolno lub z ograniczeniami",
+        f"{en} {'are' if many else 'is'} slow or limited",
+    )
+
+
+def detected(names: Sequence[Text], cause: str, impacted: Sequence[Text]) -> Text:
+    """The first words of an incident that monitors opened."""
+    because = f" ({cause})" if cause else ""
+    many = len(names) > 1
+    pl = (
+        f"Nasze pomiary wykryły awarię: {_listed([n.pl for n in names], 'i')} "
+        f"nie {'odpowiadają' if many else 'odpowiada'} poprawnie{because}. Sprawdzamy przyczynę."
+    )
+    en = (
+        f"Our checks found a fault: {_listed([n.en for n in names], 'and')} "
+        f"{'do' if many else 'does'} not answer correctly{because}. We are looking for the cause."
+    )
+    if impacted:
+        pl += f" Z tego powodu utrudnienia mogą dotyczyć także: {_listed([n.pl for n in impacted], 'i')}."
+        en += f" Because of this, the following may be affected too: {_listed([n.en for n in impacted], 'and')}."
+    return Text(pl, en)
+
+
+def joined(name: Text, cause: str) -> Text:
+    """A further service fails of the same cause."""
+    because = f" ({cause})" if cause else ""
+    return Text(
+        f"Awaria obejmuje także usługę {name.pl}{because}.",
+        f"The fault now covers {name.en} as well{because}.",
+    )
+
+
+def changed(name: Text, status: ServiceStatus) -> Text:
+    """An affected service is better or worse than before."""
+    said = title([name], status)
+    return Text(f"{said.pl}.", f"{said.en}.")
+
+
+def relapsed(name: Text, cause: str) -> Text:
+    """It failed again soon after it had worked."""
+    because = f" ({cause})" if cause else ""
+    return Text(
+        f"Usługa {name.pl} ponownie nie odpowiada poprawnie{because}. Wznawiamy to zdarzenie.",
+        f"{name.en} fails again{because}. We reopen this incident.",
+    )
+
+
+def recovered(names: Sequence[Text]) -> Text:
+    """Everything works again."""
+    many = len(names) > 1
+    return Text(
+        f"{_listed([n.pl for n in names], 'i')} znów {'działają' if many else 'działa'}. Potwierdziły to kolejne pomiary.",
+        f"{_listed([n.en for n in names], 'and')} {'work' if many else 'works'} again. Repeated checks have confirmed it.",
+    )
+
+
+def merged(into: Text) -> Text:
+    """It turned out to be part of another incident."""
+    return Text(f"To część innego zdarzenia: „{into.pl}”.", f"This is part of another incident: “{into.en}”.")
+
+
+MAINTENANCE_BEGUN = Text("Prace planowe rozpoczęły się.", "The planned work has begun.")
+MAINTENANCE_COMPLETED = Text("Prace planowe zakończono.", "The planned work is complete.")
+MAINTENANCE_CANCELLED = Text("Prace planowe odwołano.", "The planned work is cancelled.")
