@@ -1,0 +1,3 @@
+from pathlib import Path
+
+CATALOGUE = Path(__file__).with_name("catalogue.toml")
