@@ -1,4 +1,7 @@
-"""PageSnapshot: one frozen read model, built once per change, from which every public output is rendered."""
+"""PageSnapshot: one frozen read model, built once per change, from which every public output is rendered.
+
+`statuspage.incidents.snapshots` builds it; here are only its shapes.
+"""
 
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -28,6 +31,7 @@ class Day:
     degraded_s: int
     maintenance_s: int
     unknown_s: int
+    accountable_s: int = 0  # the time that `uptime` speaks of
 
 
 @dataclass(frozen=True, slots=True)

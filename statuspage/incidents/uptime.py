@@ -1,0 +1,104 @@
+"""Uptime from intervals, with its accounting declared. Pure: times in, shares out.
+
+Accounting: partial and full outages count as downtime, degradation does not; time that was not measured
+counts neither way; announced maintenance is left out unless the page is set to count it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta, tzinfo
+
+from statuspage.incidents.rules import OUTAGES, SEVERITY, ServiceStatus
+from statuspage.incidents.snapshot import Day
+
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open stretch of time and what was the case; `ended_at` None: still going on."""
+
+    status: str
+    began_at: datetime
+    ended_at: datetime | None
+
+    def overlap_s(self, begin: datetime, end: datetime) -> float:
+        """Seconds of it between `begin` and `end`; never negative, also when a clock stepped back."""
+        upto = end if self.ended_at is None else min(self.ended_at, end)
+        return max(0.0, (upto - max(self.began_at, begin)).total_seconds())
+
+
+def account_day(
+    day: date,
+    begin: datetime,
+    end: datetime,
+    spans: Iterable[Span],
+    windows: Sequence[Span],
+    *,
+    first_measured_at: datetime | None,
+    now: datetime,
+    counts_maintenance: bool,
+) -> Day:
+    """One day of one service. `begin` and `end` bound the local day; `windows` are its maintenance windows."""
+    end = min(end, now)
+    if first_measured_at is None or first_measured_at >= end:
+        return Day(day, None, None, 0, 0, 0, 0)
+    begin = max(begin, first_measured_at)
+    seconds = dict.fromkeys(("down", "degraded", "unknown"), 0.0)
+    excused = 0.0
+    seen: list[ServiceStatus] = []
+    for span in spans:
+        overlap = span.overlap_s(begin, end)
+        if overlap <= 0:
+            continue
+        planned = 0.0 if counts_maintenance else _covered_s(span, windows, begin, end)
+        if span.status == UNKNOWN:
+            seconds["unknown"] += overlap
+            continue
+        status = ServiceStatus(span.status)
+        if overlap > planned:
+            seen.append(status)
+        kind = "down" if status in OUTAGES else "degraded"
+        seconds[kind] += overlap - planned
+    maintenance = sum(window.overlap_s(begin, end) for window in windows)
+    if not counts_maintenance:
+        excused = maintenance
+    elapsed = (end - begin).total_seconds()
+    accountable = elapsed - seconds["unknown"] - excused
+    measured = elapsed - seconds["unknown"]
+    if maintenance:
+        seen.append(ServiceStatus.UNDER_MAINTENANCE)
+    status_of_day = max(seen, key=SEVERITY.__getitem__, default=ServiceStatus.OPERATIONAL)
+    return Day(
+        day=day,
+        status=status_of_day if measured > 0 else None,
+        uptime=_share(accountable, seconds["down"]),
+        down_s=round(seconds["down"]),
+        degraded_s=round(seconds["degraded"]),
+        maintenance_s=round(maintenance),
+        unknown_s=round(seconds["unknown"]),
+        accountable_s=round(max(0.0, accountable)),
+    )
+
+
+def _covered_s(span: Span, windows: Sequence[Span], begin: datetime, end: datetime) -> float:
+    upto = end if span.ended_at is None else min(span.ended_at, end)
+    start = max(span.began_at, begin)
+    return sum(window.overlap_s(start, upto) for window in windows) if upto > start else 0.0
+
+
+def _share(accountable_s: float, down_s: float) -> float | None:
+    if accountable_s <= 0:
+        return None
+    return max(0.0, min(1.0, 1 - down_s / accountable_s))
+
+
+def mean_uptime(days: Sequence[Day]) -> float | None:
+    """The uptime over several days, each weighted by the time it accounts for; None if nothing was measured."""
+    return _share(sum(day.accountable_s for day in days), sum(day.down_s for day in days))
+
+
+def local_days(now: datetime, count: int, zone: tzinfo) -> list[date]:
+    """The last `count` local dates, oldest first, today included."""
+    today = now.astimezone(zone).date()
+    return [today - timedelta(days=back) for back in range(count - 1, -1, -1)]
