@@ -1,15 +1,53 @@
 """The guarded door to the outside: every outbound connection of the program goes through `Network`.
 
 It resolves a name once, refuses internal addresses, and connects to exactly the address it checked.
+What happens on an HTTP connection then is `kernel.exchange`'s.
+
+Error
+├── Refused        the guard does not let it out; nothing is known about the target
+├── TargetFault    the other side did not do its part; the text is the cause
+│   └── Untrusted  its certificate does not hold
+└── Unavailable    our own fault: no file descriptors, no ports, a stalled event loop
 """
 
+import asyncio
+import errno
+import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from types import TracebackType
+from typing import Self, TypeVar
+from urllib.parse import urljoin
 
-from statuspage.kernel.errors import Error
+from cryptography import x509
+
+from statuspage.kernel import clock
+from statuspage.kernel.errors import Error, Invalid, Unavailable
+from statuspage.kernel.exchange import (
+    MAX_BODY_BYTES,
+    Answer,
+    Exchange,
+    Request,
+    Url,
+    ascii_host,
+    encode,
+    parse_url,
+)
 
 Address = IPv4Address | IPv6Address
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
+
+MAX_REDIRECTS = 5
+_MAX_ADDRESSES = 4  # of one name, tried in turn
+_LOOKUPS_AT_ONCE = 64
+# A timer this late says that the program was held up, and not the target.
+_STALLED_S = 1.0
 
 _NAT64 = ip_network("64:ff9b::/96")
 _BLOCKED = tuple(
@@ -22,22 +60,429 @@ _BLOCKED = tuple(
         "fec0::/10",  # site-local, RFC 3879
     )
 )
+_OUR_ERRNOS = {
+    errno.EMFILE,
+    errno.ENFILE,
+    errno.ENOBUFS,
+    errno.ENOMEM,
+    errno.EADDRNOTAVAIL,  # out of local ports
+    errno.EPERM,  # our own packet filter
+    errno.EACCES,
+}
+_CAUSES = {
+    errno.ECONNREFUSED: "connection refused",
+    errno.ECONNRESET: "connection reset",
+    errno.EPIPE: "connection reset",
+    errno.ECONNABORTED: "connection reset",
+    errno.EHOSTUNREACH: "host unreachable",
+    errno.ENETUNREACH: "network unreachable",
+    errno.ETIMEDOUT: "no connection: the host does not answer",
+}
+_NAME_CAUSES = {
+    socket.EAI_AGAIN: "the name servers do not answer",
+    socket.EAI_FAIL: "the name servers answer with an error",
+}
+# X509_V_ERR_…, OpenSSL's x509_vfy.h
+_NOT_YET_VALID, _EXPIRED, _HOST_MISMATCH, _ADDRESS_MISMATCH = 9, 10, 62, 64
+_NO_AUTHORITY = {2, 18, 19, 20, 21}
 
 
 class Refused(Error):
     """The guard does not let this connection out. Nothing was sent, so nothing is known about the target."""
 
 
-class Network:
-    """The way out. `allow_networks` are the internal networks (CIDR) that may be reached."""
+class TargetFault(Error):
+    """The other side did not do its part. The text is the cause, short and factual."""
 
-    def __init__(self, allow_networks: Sequence[str] = ()) -> None:
+    phases_ms: dict[str, float]
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.phases_ms = {}
+
+    def cause(self, now: datetime) -> str:
+        """The cause in words, at the instant `now`."""
+        return str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What is read of a certificate, trusted or not."""
+
+    names: tuple[str, ...]  # DNS names and addresses it is for
+    not_before: datetime
+    not_after: datetime
+
+
+class Untrusted(TargetFault):
+    """The certificate does not hold. `certificate` is what was shown, where it could still be read."""
+
+    def __init__(self, code: int, message: str, host: str, certificate: Certificate | None) -> None:
+        super().__init__(f"certificate not valid: {message}")
+        self.certificate = certificate
+        self._code = code
+        self._host = host
+
+    def cause(self, now: datetime) -> str:
+        if self._code == _EXPIRED:
+            return self._expired(now)
+        if self._code == _NOT_YET_VALID:
+            return "certificate is not valid yet"
+        if self._code in (_HOST_MISMATCH, _ADDRESS_MISMATCH):
+            return f"certificate is not for {self._host}"
+        if self._code in _NO_AUTHORITY:
+            return "certificate is not signed by a trusted authority"
+        return str(self)
+
+    def _expired(self, now: datetime) -> str:
+        if self.certificate is None:
+            return "certificate expired"
+        if self.certificate.not_after > now:
+            return "a certificate in the chain expired"
+        days = (now - self.certificate.not_after).days
+        return (
+            f"certificate expired {days} day{'s' * (days != 1)} ago" if days else "certificate expired today"
+        )
+
+
+@lru_cache(maxsize=1024)
+def read_certificate(der: bytes) -> Certificate:
+    """Raises TargetFault for bytes that are not a certificate."""
+    try:
+        parsed = x509.load_der_x509_certificate(der)
+        names = _names(parsed)
+    except ValueError as error:
+        raise TargetFault(f"the certificate cannot be read: {error}") from None
+    return Certificate(names, parsed.not_valid_before_utc, parsed.not_valid_after_utc)
+
+
+def _names(parsed: x509.Certificate) -> tuple[str, ...]:
+    try:
+        alternative = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    addresses = (str(address) for address in alternative.get_values_for_type(x509.IPAddress))
+    return (*alternative.get_values_for_type(x509.DNSName), *addresses)
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """How the other side's certificate is judged. `ca_file` (PEM) replaces the authorities of the system."""
+
+    verify: bool = True
+    ca_file: str | None = None
+
+
+@dataclass(slots=True)
+class _Trail:
+    """How far one undertaking has come, and when: what its deadline and its phases are told from."""
+
+    timeout_s: float
+    began_at: float = field(default_factory=clock.monotonic)
+    waiting_for: str = "address of the name"
+    is_ours: bool = False  # what is waited for is our own doing
+    phases_ms: dict[str, float] = field(default_factory=dict)
+
+    def left_s(self) -> float:
+        return self.began_at + self.timeout_s - clock.monotonic()
+
+    def passed(self, phase: str, since: float) -> float:
+        """Note the phase that began at `since` as done, and return the present."""
+        now = clock.monotonic()
+        self.phases_ms[phase] = self.phases_ms.get(phase, 0.0) + (now - since) * 1000
+        return now
+
+    def overdue(self) -> Error:
+        """What it means that the time is over."""
+        if self.is_ours or self.left_s() < -_STALLED_S:
+            return Unavailable("the prober itself was held up")
+        return TargetFault(f"no {self.waiting_for} within {self.timeout_s:g} s")
+
+    def error(self, error: OSError) -> Error:
+        """What a failed system call means; `TargetFault` knows the phases passed."""
+        meant = self.overdue() if isinstance(error, TimeoutError) and error.errno is None else _meaning(error)
+        if isinstance(meant, TargetFault):
+            self.passed("total", self.began_at)
+            meant.phases_ms = dict(self.phases_ms)
+        return meant
+
+
+def _meaning(error: OSError) -> Error:
+    if isinstance(error, ssl.SSLError):
+        reason = (error.reason or "it was broken off").replace("_", " ").lower()
+        return TargetFault(f"TLS handshake failed: {reason}")
+    if isinstance(error, socket.gaierror):
+        return TargetFault(_NAME_CAUSES.get(error.errno or 0, "name not found"))
+    if error.errno in _OUR_ERRNOS:
+        return Unavailable(f"the prober's own machine: {error.strerror}")
+    return TargetFault(
+        _CAUSES.get(error.errno or errno.ECONNRESET) or f"connection failed: {error.strerror or error}"
+    )
+
+
+class Network:
+    """The way out.
+
+    `allow_networks` are the internal networks (CIDR) that may be reached. `ca_file` (PEM) is trusted in
+    addition to the system's authorities. `resolve` finds the addresses of a name; the system's by default.
+    """
+
+    def __init__(
+        self,
+        allow_networks: Sequence[str] = (),
+        *,
+        ca_file: str | None = None,
+        resolve: Resolve | None = None,
+    ) -> None:
         self._allowed = tuple(ip_network(text) for text in allow_networks)
+        self._ca_file = ca_file
+        self._resolve = resolve
+        self._lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "lookup")
+        self._contexts: dict[Trust, ssl.SSLContext] = {}
 
     def permits(self, text: str) -> bool:
         """Whether this address may be connected to."""
         address = _plain(ip_address(text))
         return any(address in network for network in self._allowed) or is_public(address)
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        timeout_s: float,
+        headers: Sequence[tuple[str, str]] = (),
+        body: bytes = b"",
+        follow_redirects: bool = True,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        trust: Trust = Trust(),
+    ) -> Answer:
+        """One answer, after at most five redirects, `timeout_s` for all of it.
+
+        Raises Refused, TargetFault, Unavailable; Invalid for a URL or header that cannot be sent.
+        """
+        request = Request(method, parse_url(url), headers, body)
+        trail = _Trail(timeout_s)
+        try:
+            async with asyncio.timeout(timeout_s):
+                answer = await self._exchange(request, max_body_bytes, trust, trail)
+                for _ in range(MAX_REDIRECTS):
+                    if not follow_redirects or (following := _redirected(request, answer)) is None:
+                        break
+                    request = following
+                    answer = await self._exchange(request, max_body_bytes, trust, trail)
+                else:
+                    if _redirected(request, answer) is not None:
+                        raise TargetFault(f"more than {MAX_REDIRECTS} redirects")
+        except OSError as error:
+            raise trail.error(error) from error
+        except TargetFault as fault:
+            trail.passed("total", trail.began_at)
+            fault.phases_ms = dict(trail.phases_ms)
+            raise
+        trail.passed("total", trail.began_at)
+        return answer
+
+    async def open_stream(
+        self,
+        host: str,
+        port: int,
+        *,
+        timeout_s: float,
+        tls: bool = False,
+        server_name: str | None = None,
+        trust: Trust = Trust(),
+    ) -> "Stream":
+        """A connection for the caller's own protocol; `timeout_s` is for everything until it is closed.
+
+        Raises Refused, TargetFault, Unavailable.
+        """
+        trail = _Trail(timeout_s)
+        loop = asyncio.get_running_loop()
+        reader = asyncio.StreamReader(loop=loop)
+        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
+        plain = asyncio.Protocol() if tls else protocol
+        try:
+            async with asyncio.timeout(timeout_s):
+                transport = await self._connect(host, port, lambda: plain, trail)
+                if tls:
+                    name = server_name or ascii_host(host).rstrip(".")
+                    transport = await self._secure(transport, protocol, name, trust, trail)
+                    protocol.connection_made(transport)
+        except OSError as error:
+            raise trail.error(error) from error
+        return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop), trail)
+
+    def close(self) -> None:
+        """Let go of the lookup threads."""
+        self._lookups.shutdown(wait=False, cancel_futures=True)
+
+    async def _exchange(self, request: Request, max_body_bytes: int, trust: Trust, trail: _Trail) -> Answer:
+        url, encoded = request.url, encode(request)
+        loop = asyncio.get_running_loop()
+        exchange = Exchange(loop, is_head=request.method == "HEAD", max_body_bytes=max_body_bytes)
+        transport = await self._connect(url.host, url.port, lambda: exchange, trail)
+        try:
+            if url.scheme == "https":
+                transport = await self._secure(transport, exchange, url.host.rstrip("."), trust, trail)
+            sent_at = clock.monotonic()
+            trail.waiting_for = "answer"
+            transport.write(encoded)
+            await exchange.done
+            if exchange.fault is not None:
+                raise exchange.fault if isinstance(exchange.fault, OSError) else TargetFault(exchange.fault)
+            trail.phases_ms["first_byte"] = (
+                trail.phases_ms.get("first_byte", 0.0) + (exchange.first_byte_at - sent_at) * 1000
+            )
+            return _answer(exchange, url, trail, _certificate_shown(transport))
+        finally:
+            transport.abort()
+
+    async def _connect(
+        self, host: str, port: int, factory: Callable[[], asyncio.BaseProtocol], trail: _Trail
+    ) -> asyncio.Transport:
+        """A connection to a checked address of `host`: to the next one where one does not answer."""
+        began_at = clock.monotonic()
+        addresses = (await self._addresses(host, port, trail))[:_MAX_ADDRESSES]
+        connecting_at = trail.passed("dns", began_at)
+        trail.waiting_for = "connection"
+        loop = asyncio.get_running_loop()
+        for left in range(len(addresses), 0, -1):
+            try:
+                async with asyncio.timeout(trail.left_s() / left if left > 1 else None):
+                    transport, _ = await loop.create_connection(factory, addresses[-left], port)
+                    break
+            except OSError as error:
+                if left == 1 or error.errno in _OUR_ERRNOS:
+                    raise
+        trail.passed("connect", connecting_at)
+        return transport
+
+    async def _addresses(self, host: str, port: int, trail: _Trail) -> Sequence[str]:
+        name = ascii_host(host)
+        literal = _literal(name)
+        if literal is not None:
+            addresses: Sequence[str] = (literal,)
+        elif self._resolve is not None:
+            addresses = await self._resolve(name, port)
+        else:
+            trail.is_ours = True  # until a thread is free to ask
+            look_up = partial(_look_up, name, port, trail)
+            addresses = await asyncio.get_running_loop().run_in_executor(self._lookups, look_up)
+        if not addresses:
+            raise TargetFault("name not found")
+        for address in addresses:
+            if not self.permits(address):
+                raise Refused(
+                    f"{name} is the internal address {address}; security.allow_networks does not allow it"
+                )
+        return addresses
+
+    async def _secure(
+        self, transport: asyncio.Transport, protocol: asyncio.Protocol, name: str, trust: Trust, trail: _Trail
+    ) -> asyncio.Transport:
+        began_at = clock.monotonic()
+        trail.waiting_for = "end of the TLS handshake"
+        if transport.is_closing():
+            raise ConnectionResetError(errno.ECONNRESET, "connection reset")
+        peer = transport.get_extra_info("peername")
+        context = self._context(trust)
+        loop = asyncio.get_running_loop()
+        try:
+            secured = await loop.start_tls(transport, protocol, context, server_hostname=name)
+        except ssl.SSLCertVerificationError as error:
+            trail.passed("tls", began_at)
+            certificate = await self._look_at_certificate(peer, name, trail.left_s() / 2)
+            raise Untrusted(error.verify_code, error.verify_message, name, certificate) from error
+        except BaseException:
+            transport.abort()
+            raise
+        if secured is None:
+            raise ConnectionResetError(errno.ECONNRESET, "connection reset")
+        trail.passed("tls", began_at)
+        return secured
+
+    async def _look_at_certificate(
+        self, peer: tuple[str, int], name: str, timeout_s: float
+    ) -> Certificate | None:
+        """What the address just judged shows, read on a second connection that sends nothing."""
+        loop = asyncio.get_running_loop()
+        context = self._context(Trust(verify=False))
+        try:
+            async with asyncio.timeout(timeout_s):
+                transport, _ = await loop.create_connection(
+                    asyncio.Protocol, *peer[:2], ssl=context, server_hostname=name
+                )
+        except OSError:
+            return None
+        try:
+            der = _certificate_shown(transport)
+            return read_certificate(der) if der else None
+        except TargetFault:
+            return None
+        finally:
+            transport.abort()
+
+    def _context(self, trust: Trust) -> ssl.SSLContext:
+        if (context := self._contexts.get(trust)) is not None:
+            return context
+        try:
+            context = ssl.create_default_context(cafile=trust.ca_file)
+            if self._ca_file is not None and trust.ca_file is None:
+                context.load_verify_locations(self._ca_file)
+        except OSError as error:
+            raise Invalid("ca_file", f"{trust.ca_file or self._ca_file}: {error.strerror or error}") from None
+        if not trust.verify:
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+        self._contexts[trust] = context
+        return context
+
+
+class Stream:
+    """An open connection, for `async with`. Reads and writes end at the deadline it was opened with."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trail: _Trail) -> None:
+        self._reader = reader
+        self._writer = writer
+        self._trail = trail
+        trail.waiting_for = "answer"
+
+    @property
+    def phases_ms(self) -> dict[str, float]:
+        """The phases passed, and the total until now."""
+        self._trail.phases_ms["total"] = (clock.monotonic() - self._trail.began_at) * 1000
+        return dict(self._trail.phases_ms)
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate shown, DER; None on a connection without TLS."""
+        return _certificate_shown(self._writer.transport)
+
+    async def write(self, data: bytes) -> None:
+        """Raises TargetFault where the other side has gone or takes nothing."""
+        try:
+            async with asyncio.timeout(self._trail.left_s()):
+                self._writer.write(data)
+                await self._writer.drain()
+        except OSError as error:
+            raise self._trail.error(error) from error
+
+    async def read(self, max_bytes: int) -> bytes:
+        """What has arrived, at least one byte; nothing when the other side has closed. Raises TargetFault."""
+        try:
+            async with asyncio.timeout(self._trail.left_s()):
+                return await self._reader.read(max_bytes)
+        except OSError as error:
+            raise self._trail.error(error) from error
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._writer.transport.abort()
 
 
 def is_public(address: Address) -> bool:
@@ -59,3 +504,50 @@ def _carried(address: IPv6Address) -> IPv4Address | None:
 def _plain(address: Address) -> Address:
     """A v4-mapped address as the IPv4 address that it is, so that allowed networks match it."""
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
+
+
+def _literal(name: str) -> str | None:
+    """The address that `name` is; None for a name. Raises Refused for 2130706433, 0x7f.1 or 0177.0.0.1."""
+    try:
+        return str(ip_address(name))
+    except ValueError:
+        last = name.rstrip(".").rpartition(".")[2]
+    if last.isdigit() or last.startswith("0x") or ":" in name or "%" in name:
+        raise Refused(f"{name} is an address in a spelling that is not allowed; write four decimal numbers")
+    return None
+
+
+def _look_up(name: str, port: int, trail: _Trail) -> list[str]:
+    trail.is_ours = False
+    found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+def _redirected(request: Request, answer: Answer) -> Request | None:
+    """The request that `answer` asks for; None where it is the answer. Raises Refused for another scheme."""
+    location = answer.header("location")
+    if answer.status not in (301, 302, 303, 307, 308) or location is None:
+        return None
+    here = f"{request.url.scheme}://{request.url.authority}{request.url.target}"
+    try:
+        url = parse_url(urljoin(here, location.encode("latin-1").decode("utf-8", "replace")))
+    except (Invalid, ValueError):
+        raise Refused(f"redirected to {location[:100]!r}, which is not followed") from None
+    method, body, headers = request.method, request.body, request.headers
+    if (answer.status == 303 and method != "HEAD") or (answer.status in (301, 302) and method == "POST"):
+        method, body = "GET", b""  # RFC 9110, section 15.4
+        headers = [(n, v) for n, v in headers if n.lower() != "content-type"]
+    if url.origin != request.url.origin:
+        headers = [(n, v) for n, v in headers if n.lower() not in ("authorization", "cookie", "host")]
+    return Request(method, url, headers, body)
+
+
+def _answer(exchange: Exchange, url: Url, trail: _Trail, certificate: bytes | None) -> Answer:
+    headers = tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in exchange.headers)
+    return Answer(exchange.status, headers, exchange.body, url, exchange.is_cut, trail.phases_ms, certificate)
+
+
+def _certificate_shown(transport: asyncio.BaseTransport) -> bytes | None:
+    tls = transport.get_extra_info("ssl_object")
+    der: bytes | None = tls.getpeercert(binary_form=True) if tls is not None else None
+    return der
