@@ -1,4 +1,4 @@
-"""The demo's own certificate authority, with a valid and an expired certificate; made once and kept on disk."""
+"""The demo's own certificate authority, a valid and an expired certificate; made once, kept on disk."""
 
 import os
 import ssl

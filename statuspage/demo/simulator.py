@@ -299,7 +299,7 @@ class Client:
 
 
 def _bind(host: str) -> socket.socket:
-    """A socket on a port of the system's choice; on 127.0.0.1 where the system has no other loopback address."""
+    """A socket on a port of the system's choice; on 127.0.0.1 where there is no other loopback."""
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     try:
         listener.bind((host, 0))
@@ -324,8 +324,8 @@ async def _post(base_url: str, path: str) -> None:
     address = urlsplit(base_url)
     reader, writer = await asyncio.open_connection(address.hostname, address.port or 80)
     try:
-        head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-        writer.write(head.encode())
+        head = f"POST {path} HTTP/1.1\r\nHost: {address.netloc}\r\nContent-Length: 0\r\nConnection: close"
+        writer.write(f"{head}\r\n\r\n".encode())
         await writer.drain()
         await reader.readuntil(b"\r\n\r\n")
     finally:

@@ -1,3 +1,82 @@
+"""The demo as one thing to start and stop: settings, simulator, mail catcher, control endpoint."""
+
+import asyncio
+import json
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+from statuspage.demo.control import Control, Running
+from statuspage.demo.mailbox import Catcher
+from statuspage.demo.simulator import HOST, Simulator, fill
+from statuspage.kernel import config
 
 CATALOGUE = Path(__file__).with_name("catalogue.toml")
+SETTINGS_FILE = "statuspage.toml"
+
+
+def settings(data_dir: Path, port: int, mail_port: int) -> config.Settings:
+    """The demo's settings, written to `data_dir`/statuspage.toml so that `--config` finds the demo too.
+
+    Raises Invalid for what the environment lays over them.
+    """
+    path = data_dir / SETTINGS_FILE
+    data_dir.mkdir(parents=True, exist_ok=True)
+    path.write_text(_as_toml(_values(port, mail_port)), encoding="utf-8")
+    return config.load(path)
+
+
+def _values(port: int, mail_port: int) -> dict[str, dict[str, Any]]:
+    return {
+        "server": {"host": HOST, "port": port, "base_url": f"http://{HOST}:{port}"},
+        "data": {"dir": "."},
+        "mail": {
+            "relay": f"smtp://{HOST}:{mail_port}",
+            "sender": "status@customs.example",
+            "list_id": "status.customs.example",
+        },
+        "page": {"name_pl": "Status usług celnych (demo)", "name_en": "Customs services status (demo)"},
+        "security": {"allow_networks": ["127.0.0.0/8"]},
+        "monitors": {"max_per_host": 100, "keep_results": "1d"},
+        "incidents": {"join_window": "10m", "reopen_window": "10s"},
+    }
+
+
+def _as_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
+    """Texts, numbers and lists of texts look alike in JSON and TOML."""
+    lines = ["# Written by `statuspage demo` at every start."]
+    for name, values in sections.items():
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
+    return "\n".join(lines) + "\n"
+
+
+class World:
+    """All of the demo that is not the product. `settings` and `catalogue` exist once it has started."""
+
+    def __init__(self, data_dir: Path, port: int) -> None:
+        self.data_dir = data_dir.resolve()
+        self.port = port
+        self.simulator = Simulator(CATALOGUE.read_text(encoding="utf-8"), self.data_dir / "tls")
+        self.catcher = Catcher(self.data_dir / "mail")
+        self._control = Control(self.simulator)
+
+    async def start(self) -> None:
+        """Start serving, catching and listening; then write `demo.json` for other processes."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        await self.simulator.start()
+        mail_port = await self.catcher.start()
+        control_port = await self._control.start()
+        self.settings = await asyncio.to_thread(settings, self.data_dir, self.port, mail_port)
+        self.catalogue = fill(CATALOGUE.read_text(encoding="utf-8"), self.simulator)
+        base_url = self.settings.server.base_url
+        running = Running(os.getpid(), self.port, base_url, mail_port, control_port, self._control.token)
+        await asyncio.to_thread(running.write, self.data_dir)
+        self.simulator.send_heartbeats(f"http://{HOST}:{self.port}")
+
+    async def stop(self) -> None:
+        """Stop everything and withdraw `demo.json`."""
+        (self.data_dir / "demo.json").unlink(missing_ok=True)
+        await self._control.stop()
+        await self.simulator.stop()
+        await self.catcher.stop()
