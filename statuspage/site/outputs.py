@@ -1,0 +1,129 @@
+"""All public outputs of one snapshot as prepared bytes, and the ASGI front that answers from them.
+
+A read never touches the database. The front page, API and feeds are made at once; other pages when first asked for.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping
+from urllib.parse import parse_qs
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from statuspage.incidents.snapshot import PageSnapshot
+from statuspage.kernel.house import House
+from statuspage.kernel.i18n import LANGUAGES, Language, negotiate
+from statuspage.kernel.prepared import FOREVER, PAGE, SHORT, Prepared, prepare
+from statuspage.kernel.web import split_language
+from statuspage.site import api, feeds, pages
+
+_HTML = "text/html; charset=utf-8"
+_OPEN = (("Access-Control-Allow-Origin", "*"),)
+_MAX_LAZY = 500
+
+
+class Edition:
+    """Everything public at one moment."""
+
+    def __init__(self, snapshot: PageSnapshot, house: House) -> None:
+        self.snapshot = snapshot
+        self._house = house
+        self._now = snapshot.built_at
+        self._lazy: OrderedDict[str, Prepared | None] = OrderedDict()
+        self._eager: dict[str, Prepared] = {}
+        for language in LANGUAGES:
+            self._eager[f"/{language}/"] = self._page(f"/{language}/") or _missing()
+        self._eager |= self._machine_readable()
+
+    def find(self, target: str) -> Prepared | None:
+        """The answer for `/pl/history`, `/api/v2/summary.json?lang=en`…; None: not ours."""
+        if found := self._eager.get(target):
+            return found
+        if target in self._lazy:
+            self._lazy.move_to_end(target)
+            return self._lazy[target]
+        made = self._page(target)
+        if made is not None:
+            self._lazy[target] = made
+            if len(self._lazy) > _MAX_LAZY:
+                self._lazy.popitem(last=False)
+        return made
+
+    def _page(self, target: str) -> Prepared | None:
+        prefix, path = split_language(target)
+        if not prefix:
+            return None
+        html = pages.render(self.snapshot, path, prefix[1:], self._house, now=self._now)
+        if html is None:
+            return None
+        return prepare(html.encode(), _HTML, cache=PAGE, vary="Accept-Encoding, Accept-Language")
+
+    def _machine_readable(self) -> dict[str, Prepared]:
+        settings = self._house.settings
+        made = {}
+        for language in LANGUAGES:
+            outputs: dict[str, tuple[bytes, str]] = {
+                path: (body, "application/json; charset=utf-8")
+                for path, body in api.render(self.snapshot, settings.page, settings.server.base_url, language).items()
+            }
+            outputs |= feeds.render(self.snapshot, settings.page, settings.server.base_url, language)
+            for path, (body, content_type) in outputs.items():
+                prepared = prepare(body, content_type, cache=SHORT, headers=_OPEN)
+                made[f"{path}?lang={language}"] = prepared
+                if language == settings.page.language:
+                    made[path] = prepared
+        return made
+
+
+def _missing() -> Prepared:
+    raise AssertionError("the front page must always render")
+
+
+def prepared_assets(assets: Mapping[str, tuple[bytes, str]]) -> dict[str, Prepared]:
+    """Style sheets, scripts and icons; their names carry their hash."""
+    return {path: prepare(body, kind, cache=FOREVER) for path, (body, kind) in assets.items()}
+
+
+class Front:
+    """Answers GET and HEAD from the current edition, ahead of the router; everything else goes on."""
+
+    def __init__(self, app: ASGIApp, *, default_language: Language) -> None:
+        self._app = app
+        self._default = default_language
+        self._assets = prepared_assets(pages.assets())
+        self.edition: Edition | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and self.edition is not None:
+            accept_encoding = if_none_match = accept_language = b""
+            for name, value in scope["headers"]:
+                if name == b"accept-encoding":
+                    accept_encoding = value
+                elif name == b"if-none-match":
+                    if_none_match = value
+                elif name == b"accept-language":
+                    accept_language = value
+            prepared = self._find(self.edition, scope["path"], scope["query_string"], accept_language)
+            if prepared is not None:
+                await prepared.send(
+                    send,
+                    accept_encoding=accept_encoding,
+                    if_none_match=if_none_match,
+                    is_head=scope["method"] == "HEAD",
+                )
+                return
+        await self._app(scope, receive, send)
+
+    def _find(self, edition: Edition, path: str, query: bytes, accept_language: bytes) -> Prepared | None:
+        if asset := self._assets.get(path):
+            return asset
+        if path.startswith(("/pl/", "/en/")):
+            return edition.find(path)
+        if path.startswith(("/api/", "/history.")):
+            language = parse_qs(query.decode("latin-1")).get("lang", [""])[0] if query else ""
+            return edition.find(f"{path}?lang={language}" if language in LANGUAGES else path)
+        if path in ("/pl", "/en"):
+            return edition.find(path + "/")
+        language = negotiate(accept_language.decode("latin-1"), self._default)
+        return edition.find(f"/{language}{path}")
+
+

@@ -1,0 +1,75 @@
+"""Keeps the public outputs current: a commit wakes it, it builds one snapshot, renders it, swaps it in, tells live clients."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime
+
+from prometheus_client import Histogram
+from sqlalchemy import func, select, union_all
+from sqlalchemy.orm import Session
+
+from statuspage.incidents.snapshot import PageSnapshot
+from statuspage.incidents.snapshots import SnapshotBuilder
+from statuspage.incidents.tables import Group, Notice, Service
+from statuspage.kernel import clock, events
+from statuspage.kernel.house import House
+from statuspage.kernel.tasks import Wakeup
+from statuspage.site.live import Live, event_message, snapshot_message
+from statuspage.site.outputs import Edition, Front
+
+REFRESH_S = 60.0  # "since 5 minutes", "today": words that age without an event
+_MAX_EVENTS = 1000
+_BUILT = Histogram("statuspage_edition_seconds", "From waking to the new bytes being served", buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 5))
+
+
+@dataclass(frozen=True, slots=True)
+class _News:
+    snapshot: PageSnapshot
+    messages: list[tuple[int, bytes]]
+
+
+class Publisher:
+    """One per process that serves pages."""
+
+    def __init__(self, house: House, front: Front, live: Live) -> None:
+        self._house = house
+        self._front = front
+        self._live = live
+        self._builder = SnapshotBuilder(
+            house.settings.zone, counts_maintenance=house.settings.page.uptime_counts_maintenance
+        )
+        self._version: object = None
+        self._seq = 0
+        self._wakeup = Wakeup()
+        house.db.on_commit(self._wakeup.wake)
+
+    async def run(self) -> None:
+        """Forever. The first edition is there once `refresh` has returned for the first time."""
+        while True:
+            woken = await self._wakeup.wait(REFRESH_S)
+            await self.refresh(force=not woken)
+
+    async def refresh(self, *, force: bool = False) -> None:
+        """Publish a new edition if anything public has changed, or if `force` is set."""
+        started = clock.monotonic()
+        version = await self._house.db.read(_public_version)
+        if version == self._version and not force:
+            return
+        news = await self._house.db.read(self._read, now=clock.now())
+        edition = await asyncio.to_thread(Edition, news.snapshot, self._house)
+        self._front.edition = edition
+        self._version = version
+        self._seq = news.snapshot.seq
+        self._live.publish(news.messages, snapshot_message(news.snapshot, self._house.settings.page.language))
+        _BUILT.observe(clock.monotonic() - started)
+
+    def _read(self, session: Session, *, now: datetime) -> _News:
+        snapshot = self._builder.build(session, now=now)
+        fresh = events.since(session, self._seq, limit=_MAX_EVENTS) if self._seq else ()
+        return _News(snapshot, [(event.seq, event_message(event.seq, event.kind, event.payload)) for event in fresh])
+
+
+def _public_version(session: Session) -> object:
+    """Changes whenever something public has."""
+    newest = union_all(*(select(func.max(table.updated_at)) for table in (Group, Service, Notice)))
+    return events.last_seq(session), tuple(session.scalars(newest))
