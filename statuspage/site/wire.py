@@ -1,0 +1,106 @@
+"""uvicorn's connections with what ASGI leaves out: ready-made frames, whether the client reads, and an end
+that does not wait for it. `site.live` finds them in the ASGI scope by `EXTENSION`.
+"""
+
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+EXTENSION = "statuspage.wire"
+
+# A connection whose closing the peer does not acknowledge is cut off after this long.
+FAREWELL_S = 10.0
+
+# What the kernel may hold for one reader. Left alone it grows to megabytes for one that does not read.
+SEND_BUFFER_BYTES = 65_536
+
+
+def server_options() -> dict[str, Any]:
+    """Keyword arguments of `uvicorn.Config` that the live feed relies on.
+
+    Without compression a frame can be built once for all clients, who have nothing to say themselves.
+    """
+    return {
+        "http": HttpProtocol,
+        "ws": WebSocketProtocol,
+        "ws_max_size": 1024,
+        "ws_per_message_deflate": False,
+        "ws_ping_interval": 25.0,
+        "ws_ping_timeout": 20.0,
+    }
+
+
+class WebSocketProtocol(WebSocketsSansIOProtocol):
+    """A WebSocket that takes frames made for many clients, and can be ended while its peer does not read."""
+
+    on_writable: Callable[[], None] | None = None
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the peer reads too slowly to be sent more."""
+        return not self.writable.is_set()
+
+    def write(self, frame: bytes) -> None:
+        """Send a complete, unmasked frame (RFC 6455 section 5.2); dropped when the connection is closing."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.transport.write(frame)
+
+    def end(self, code: int, reason: str, *, farewell_s: float = FAREWELL_S) -> None:
+        """Close with `code`; cut the connection off if the peer has not answered within `farewell_s`."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.stop_keepalive()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        self.close_timer = self.loop.call_later(farewell_s, self.transport.abort)
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        connection = transport.get_extra_info("socket")
+        with suppress(OSError, AttributeError):
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.on_writable is not None:
+            self.on_writable()
+
+    async def run_asgi(self) -> None:
+        extensions = cast(dict[str, Any], self.scope["extensions"])
+        extensions[EXTENSION] = self
+        try:
+            await super().run_asgi()
+        finally:
+            # close() waits for what is buffered, which a peer that does not read never takes.
+            if not self.disconnected and self.close_timer is None:
+                self.close_timer = self.loop.call_later(FAREWELL_S, self.transport.abort)
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        if self.close_timer is None:
+            self.close_timer = self.loop.call_later(FAREWELL_S, self.transport.abort)
+
+
+class HttpProtocol(HttpToolsProtocol):
+    """HTTP whose endless responses (server-sent events) learn of the shutdown, and can be cut off."""
+
+    on_shutdown: Callable[[], None] | None = None
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self.scope["extensions"] = cast(Any, {EXTENSION: self})
+
+    def abort(self) -> None:
+        """Cut the connection off, whatever is still to be sent."""
+        self.transport.abort()
+
+    def shutdown(self) -> None:
+        super().shutdown()
+        if self.on_shutdown is not None:
+            self.on_shutdown()
