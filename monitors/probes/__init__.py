@@ -15,16 +15,17 @@ import importlib
 import pkgutil
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, TypeVar
 
 from statuspage.kernel import clock
 from statuspage.kernel.build import build
 from statuspage.kernel.errors import Invalid
-from statuspage.kernel.net import Network
+from statuspage.kernel.net import Network, Refused, TargetFault
 
 SpecT = TypeVar("SpecT")
+ValueT = TypeVar("ValueT")
 Check = Callable[[Any, "Context"], Awaitable["Outcome"]]
 
 
@@ -71,6 +72,31 @@ class Context:
     timeout_s: float
     beats: Beats | None = None
     now: datetime = field(default_factory=clock.now)
+
+
+def unreached(error: Refused | TargetFault, context: Context) -> Outcome:
+    """The outcome where the network gave no answer: the target's fault, or ours in not letting it out."""
+    if isinstance(error, Refused):
+        return Outcome(Verdict.UNKNOWN, f"not allowed: {error}")
+    return Outcome(Verdict.FAILED, error.cause(context.now), error.phases_ms.get("total"), error.phases_ms)
+
+
+def reached(phases_ms: Mapping[str, float], slow_above: timedelta | None) -> Outcome:
+    """The outcome where all that was asked for came: right, or right but slow."""
+    total_ms = phases_ms["total"]
+    if slow_above is not None and total_ms > slow_above / timedelta(milliseconds=1):
+        return Outcome(Verdict.SLOW, f"answer after {total_ms / 1000:.1f} s", total_ms, phases_ms)
+    return Outcome(Verdict.OK, "", total_ms, phases_ms)
+
+
+def named(key: str, read: Callable[[ValueT], Any], value: ValueT) -> None:
+    """For `__post_init__`: let `read` try the value. Raises ValueError naming the key where it does not."""
+    try:
+        read(value)
+    except Invalid as error:
+        raise ValueError(f"{key}: {error.reason}") from None
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from statuspage.kernel.errors import Invalid
 T = TypeVar("T")
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}
+# A reason of `__post_init__` that names its key; msgspec's own reasons begin with a capital.
+_NAMED = re.compile(r"([a-z_]+): (.*)", re.DOTALL)
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
 
 
@@ -45,7 +47,8 @@ def build(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
     """An instance of the frozen dataclass `cls` from plain data.
 
     Raises Invalid naming `where` and the dotted key: for a missing key, an unknown key, a wrong type
-    or a value out of bounds. Durations are texts such as "30s".
+    or a value out of bounds. Durations are texts such as "30s". What types cannot say, `__post_init__`
+    does with ValueError("key: reason").
     """
     prepared = _prepare(cls, data, where)
     try:
@@ -53,6 +56,8 @@ def build(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
     except msgspec.ValidationError as error:
         reason, _, path = str(error).partition(" - at `$")
         key = path.rstrip("`").lstrip(".")
+        if (named := _NAMED.fullmatch(reason)) is not None:
+            key, reason = f"{key}.{named[1]}".lstrip("."), named[2]
         raise Invalid(f"{where}.{key}" if key else where, reason) from None
 
 

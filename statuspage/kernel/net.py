@@ -242,7 +242,7 @@ class Network:
 
     def permits(self, text: str) -> bool:
         """Whether this address may be connected to."""
-        address = _plain(ip_address(text))
+        address = _address(text)
         return any(address in network for network in self._allowed) or is_public(address)
 
     async def request(
@@ -501,11 +501,14 @@ def _carried(address: IPv6Address) -> IPv4Address | None:
     return address.ipv4_mapped or address.sixtofour
 
 
-def _plain(address: Address) -> Address:
-    """A v4-mapped address as the IPv4 address that it is, so that allowed networks match it."""
+@lru_cache(maxsize=4096)
+def _address(text: str) -> Address:
+    """A v4-mapped address is the IPv4 address that it carries, so that allowed networks match it."""
+    address = ip_address(text)
     return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
 
 
+@lru_cache(maxsize=4096)
 def _literal(name: str) -> str | None:
     """The address that `name` is; None for a name. Raises Refused for 2130706433, 0x7f.1 or 0177.0.0.1."""
     try:
