@@ -228,7 +228,7 @@ def _archive(known: Mapping[str, Group | Service], declared: set[str], differenc
 def _apply_parents(
     session: Session, catalogue: Catalogue, services: Mapping[str, Service], difference: Difference, now: datetime
 ) -> None:
-    edges = set(session.execute(select(ServiceParent.child_id, ServiceParent.parent_id)).tuples())
+    edges = set(session.execute(select(ServiceParent.child_id, ServiceParent.parent_id)))
     for declared in catalogue.services:
         child = services[declared.code]
         wanted = {(child.id, services[parent].id) for parent in declared.parents}

@@ -233,7 +233,7 @@ def _candidates(session: Session, tree: Tree, ended_after: datetime) -> list[Can
 def _affected_ids(session: Session, notice_ids: Sequence[str]) -> dict[str, frozenset[str]]:
     rows = session.execute(
         select(NoticeService.notice_id, NoticeService.service_id).where(NoticeService.notice_id.in_(notice_ids))
-    ).tuples()
+    )
     found: dict[str, set[str]] = {}
     for notice_id, service_id in rows:
         found.setdefault(notice_id, set()).add(service_id)

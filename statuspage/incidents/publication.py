@@ -91,7 +91,7 @@ class Tree:
 def load_tree(session: Session) -> Tree:
     """The catalogue's services in page order, and their dependencies."""
     services = session.scalars(select(Service).where(Service.archived_at.is_(None)).order_by(Service.position)).all()
-    edges = session.execute(select(ServiceParent.child_id, ServiceParent.parent_id)).tuples()
+    edges = session.execute(select(ServiceParent.child_id, ServiceParent.parent_id))
     return Tree(services, edges)
 
 
@@ -144,7 +144,7 @@ def _declared(session: Session) -> dict[str, ServiceStatus]:
             Notice.published_at.is_not(None),
             NoticeService.declared.is_(True),
         )
-    ).tuples()
+    )
     found: dict[str, ServiceStatus] = {}
     for service_id, status in rows:
         found[service_id] = worst((found.get(service_id, ServiceStatus.OPERATIONAL), ServiceStatus(status)))

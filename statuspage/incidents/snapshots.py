@@ -145,14 +145,12 @@ class SnapshotBuilder:
 
     def _load_notices(self, session: Session) -> list[NoticeView]:
         """All published notices; only those that changed since the last build are read anew."""
-        current = dict(
-            session.execute(
-                select(Notice.id, Notice.updated_at).where(Notice.published_at.is_not(None), Notice.merged_into_id.is_(None))
-            )
-            .tuples()
-            .all()
+        public = select(Notice.id, Notice.updated_at, Notice.version).where(
+            Notice.published_at.is_not(None), Notice.merged_into_id.is_(None)
         )
-        stale = [id for id, at in current.items() if id not in self._notices or self._notices[id].updated_at != at]
+        current = {id: (updated_at, version) for id, updated_at, version in session.execute(public)}
+        known = {view.id: (view.updated_at, view.version) for view in self._notices.values()}
+        stale = [id for id, state in current.items() if known.get(id) != state]
         for view in _notice_views(session, stale):
             self._notices[view.id] = view
         self._notices = {id: view for id, view in self._notices.items() if id in current}
@@ -194,7 +192,7 @@ def _spans_by_service(session: Session, since: datetime) -> dict[str, list[tuple
         )
         .where((Interval.ended_at.is_(None)) | (Interval.ended_at > since))
         .order_by(Interval.began_at)
-    ).tuples()
+    )
     found: dict[str, list[tuple[Span, str, datetime]]] = defaultdict(list)
     for service_id, status, began_at, ended_at, cause, detected_at in rows:
         found[service_id].append((Span(status, began_at, ended_at), cause, detected_at))
@@ -222,7 +220,7 @@ def _notice_views(session: Session, ids: Sequence[str]) -> list[NoticeView]:
         .join(Service)
         .where(NoticeService.notice_id.in_(ids))
         .order_by(NoticeService.by_parent, Service.position)
-    ).tuples():
+    ):
         affected[row.notice_id].append(_affected_view(row, service))
     updates: dict[str, list[UpdateView]] = defaultdict(list)
     for update in session.scalars(select(Update).where(Update.notice_id.in_(ids)).order_by(Update.position.desc())):

@@ -1,0 +1,142 @@
+"""What people say about incidents."""
+
+import pytest
+
+from statuspage.incidents import incidents
+from statuspage.incidents.rules import Impact, IncidentStatus, ServiceStatus
+from statuspage.incidents.snapshot import Text
+from statuspage.kernel.errors import Conflict, Invalid, NotFound
+from statuspage.kernel.events import Consumer, pending
+
+from .conftest import Story
+
+SAID = Text("Sprawdzamy.", "We look into it.")
+DOWN = {"NCTS2": ServiceStatus.PARTIAL_OUTAGE}
+
+
+def new(**changes: object) -> incidents.NewIncident:
+    values = {"name": Text("NCTS2 nie działa", "NCTS2 does not work"), "text": SAID, "services": DOWN}
+    return incidents.NewIncident(**(values | changes))  # type: ignore[arg-type]
+
+
+def opened(story: Story, **changes: object) -> str:
+    return story.db.run_now(incidents.open_incident, new(**changes), by="officer", now=story.now).id
+
+
+def test_an_incident_by_hand_sets_the_services_it_names(story: Story) -> None:
+    opened(story)
+    assert story.statuses() == {"NCTS2": "partial_outage"}
+    assert story.notices()[0].impact == "major"
+
+
+def test_a_declared_parent_outage_impacts_its_children(story: Story) -> None:
+    opened(story, services={"PUESC": ServiceStatus.MAJOR_OUTAGE})
+    assert story.statuses() == {"PUESC": "major_outage", "NCTS2": "degraded_performance", "AES": "degraded_performance"}
+
+
+def test_the_given_impact_wins_over_the_derived_one(story: Story) -> None:
+    opened(story, impact=Impact.NONE)
+    assert story.notices()[0].impact == "none"
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"services": {"NCTS3": ServiceStatus.MAJOR_OUTAGE}}, "service"),
+        ({"text": Text("Sprawdzamy.", " ")}, "text_en"),
+        ({"name": Text("", "x")}, "title_pl"),
+        ({"name": Text("x" * 201, "x")}, "title_pl"),
+        ({"status": IncidentStatus.RESOLVED}, "status"),
+    ],
+)
+def test_bad_input_names_its_field_and_leaves_nothing_behind(story: Story, changes: dict[str, object], field: str) -> None:
+    with pytest.raises(Invalid) as caught:
+        opened(story, **changes)
+    assert caught.value.field == field
+    assert story.notices() == []
+    assert story.events() == []
+
+
+def test_every_change_is_owed_to_each_consumer_until_it_is_done(story: Story) -> None:
+    opened(story)
+    for consumer in Consumer:
+        owed = story.db.read_now(pending, consumer)
+        assert [event.kind for event in owed] == ["component.updated", "incident.created"]
+
+
+def test_a_persons_update_stops_the_automatic_resolution(story: Story) -> None:
+    story.found("NCTS2")
+    incident_id = story.notices()[0].id
+    story.db.run_now(incidents.post_update, incident_id, SAID, by="officer", now=story.now, status=IncidentStatus.IDENTIFIED)
+    story.after(minutes=5).recovered("NCTS2")
+    assert story.notices()[0].resolved_at is None
+    assert story.statuses() == {}
+    story.db.run_now(incidents.resolve, incident_id, SAID, by="officer", now=story.now)
+    assert story.notices()[0].status == "resolved"
+
+
+def test_resolving_ends_what_was_declared_but_not_what_is_measured(story: Story) -> None:
+    incident_id = opened(story, services=DOWN | {"CRPA": ServiceStatus.MAJOR_OUTAGE})
+    story.found("CRPA")
+    story.db.run_now(incidents.resolve, incident_id, SAID, by="officer", now=story.now)
+    assert story.statuses() == {"CRPA": "major_outage"}
+
+
+def test_an_update_may_change_services_and_records_old_and_new(story: Story) -> None:
+    incident_id = opened(story)
+    story.db.run_now(
+        incidents.post_update, incident_id, SAID, by="officer", now=story.now, services={"NCTS2": ServiceStatus.OPERATIONAL}
+    )
+    update = story.updates(incident_id)[-1]
+    assert [(c["code"], c["old_status"], c["new_status"]) for c in update.affected] == [
+        ("NCTS2", "partial_outage", "operational")
+    ]
+
+
+def test_a_resolved_incident_takes_no_further_words_unless_reopened(story: Story) -> None:
+    incident_id = opened(story)
+    story.db.run_now(incidents.resolve, incident_id, SAID, by="officer", now=story.now)
+    with pytest.raises(Conflict):
+        story.db.run_now(incidents.post_update, incident_id, SAID, by="officer", now=story.now)
+    with pytest.raises(Conflict):
+        story.db.run_now(incidents.resolve, incident_id, SAID, by="officer", now=story.now)
+    story.db.run_now(
+        incidents.post_update, incident_id, SAID, by="officer", now=story.now, status=IncidentStatus.INVESTIGATING
+    )
+    assert story.notices()[0].resolved_at is None
+    assert story.kinds()[-1] == "incident.reopened"
+
+
+def test_publishing_a_draft_shows_it_and_tells_everyone(story: Story) -> None:
+    story.found("OSOZ2")
+    incident_id = story.notices()[0].id
+    story.db.run_now(incidents.publish, incident_id, by="officer", now=story.now)
+    assert story.statuses() == {"OSOZ2": "major_outage"}
+    assert story.kinds() == ["component.updated", "incident.created"]
+    with pytest.raises(Conflict):
+        story.db.run_now(incidents.publish, incident_id, by="officer", now=story.now)
+
+
+def test_an_update_by_a_person_publishes_a_draft(story: Story) -> None:
+    story.found("OSOZ2")
+    story.db.run_now(incidents.post_update, story.notices()[0].id, SAID, by="officer", now=story.now)
+    assert story.kinds()[-1] == "incident.created"
+
+
+def test_a_draft_that_recovers_is_never_published(story: Story) -> None:
+    story.found("OSOZ2")
+    story.after(minutes=3).recovered("OSOZ2")
+    assert story.notices()[0].resolved_at is not None
+    assert story.kinds() == []
+
+
+def test_monitors_join_an_incident_that_a_person_opened(story: Story) -> None:
+    opened(story)
+    story.found("NCTS2")
+    assert len(story.notices()) == 1
+    assert story.notices()[0].name_pl == "NCTS2 nie działa"
+
+
+def test_an_unknown_incident_is_not_found(story: Story) -> None:
+    with pytest.raises(NotFound):
+        story.db.run_now(incidents.resolve, "nosuchid", SAID, by="officer", now=story.now)
