@@ -32,7 +32,8 @@ SLOW_S = 1.2  # above the catalogue's threshold for slow, below its timeout
 _HEARTBEAT_EVERY_S = 1.0
 _REQUEST_DEADLINE_S = 10.0
 _HANG_S = 60.0
-_PLACEHOLDER = re.compile(r"\{(ca_file|[A-Z0-9-]+\.[a-z]+)\}")
+# A port is a number in the filled catalogue: it replaces its quotes too.
+_PLACEHOLDER = re.compile(r'"\{([A-Z0-9-]+\.[a-z]+_port)\}"|\{(ca_file|[A-Z0-9-]+\.[a-z]+)\}')
 
 
 class Fault(StrEnum):
@@ -87,7 +88,7 @@ class Simulator:
         )
         self._directory = directory
         self._faults: dict[str, Fault] = {}
-        self._addresses: dict[str, str] = {}  # "NCTS2.http" → host:port
+        self._addresses: dict[str, tuple[str, int]] = {}  # "NCTS2.portal", "NCTS2.gateway"
         self._servers: list[asyncio.Server] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -99,9 +100,9 @@ class Simulator:
         for service in self.services.values():
             context = files.context()
             context.sni_callback = self._certificate_chooser(service.code, expired)
-            await self._listen(f"{service.code}.http", service.code, self._serve_portal, context)
+            await self._listen(f"{service.code}.portal", service.code, self._serve_portal, context)
             if service.has_gateway:
-                await self._listen(f"{service.code}.tcp", service.code, self._serve_gateway, None)
+                await self._listen(f"{service.code}.gateway", service.code, self._serve_gateway, None)
 
     async def stop(self) -> None:
         """Close every listener and connection."""
@@ -144,15 +145,19 @@ class Simulator:
 
         Raises Invalid for what is not simulated.
         """
-        code, _, kind = name.partition(".")
+        code, _, what = name.partition(".")
         if name == "ca_file":
             return str(self.ca_file.resolve())
-        if kind == "heartbeat" and code in self.heartbeat_tokens:
+        if what == "heartbeat" and code in self.heartbeat_tokens:
             return self.heartbeat_tokens[code]
-        address = self._addresses.get(f"{code}.http" if kind == "tls" else name)
-        if address is None:
-            raise Invalid(f"{{{name}}}", "the simulator serves nothing of that name")
-        return f"https://{address}" if kind == "http" else address
+        host, port = self._addresses.get(
+            f"{code}.{'gateway' if what == 'gateway_port' else 'portal'}", ("", 0)
+        )
+        if port and what == "http":
+            return f"https://{host}:{port}"
+        if port and what in ("host", "gateway_port", "portal_port"):
+            return host if what == "host" else str(port)
+        raise Invalid(f"{{{name}}}", "the simulator serves nothing of that name")
 
     def _check(self, code: str) -> None:
         if code not in self.services:
@@ -180,7 +185,7 @@ class Simulator:
 
         listener = _bind(self._hosts[code])
         self._servers.append(await asyncio.start_server(accept, sock=listener, ssl=context, limit=16_384))
-        self._addresses[name] = "{}:{}".format(*listener.getsockname())
+        self._addresses[name] = listener.getsockname()
 
     def _keep(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -337,4 +342,4 @@ def fill(catalogue_text: str, simulator: Simulator) -> str:
 
     Raises Invalid for a placeholder that the simulator does not serve.
     """
-    return _PLACEHOLDER.sub(lambda match: simulator.placeholder(match[1]), catalogue_text)
+    return _PLACEHOLDER.sub(lambda match: simulator.placeholder(match[1] or match[2]), catalogue_text)

@@ -2,6 +2,7 @@
 
 import asyncio
 import ssl
+import tomllib
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from monitors.probes import build_spec
 from statuspage.demo import simulator as module
 from statuspage.demo.simulator import Fault, Simulator, fill, read_services
 from statuspage.demo.world import CATALOGUE
@@ -54,7 +56,7 @@ async def visit(
 
 
 async def greeting(simulator: Simulator, code: str, *, timeout: float = 5) -> str:
-    host, _, port = simulator.placeholder(f"{code}.tcp").partition(":")
+    host, port = simulator.placeholder(f"{code}.host"), simulator.placeholder(f"{code}.gateway_port")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
         async with asyncio.timeout(timeout):
@@ -121,7 +123,7 @@ async def test_a_restored_service_works_again(simulator: Simulator, how: Fault) 
 
 
 async def test_a_gateway_greets_and_answers_commands(simulator: Simulator) -> None:
-    host, _, port = simulator.placeholder("NCTS2.tcp").partition(":")
+    host, port = simulator.placeholder("NCTS2.host"), simulator.placeholder("NCTS2.gateway_port")
     reader, writer = await asyncio.open_connection(host, int(port))
     assert (await reader.readline()).startswith(b"220 ")
     writer.write(b"STATUS\r\nWHAT\r\nQUIT\r\n")
@@ -199,7 +201,7 @@ async def test_breaking_an_unknown_service_names_the_known_ones(simulator: Simul
 
 
 async def test_nonsense_is_hung_up_on_and_the_next_visitor_served(simulator: Simulator) -> None:
-    host, _, port = simulator.placeholder("NCTS2.http").removeprefix("https://").partition(":")
+    host, port = simulator.placeholder("NCTS2.host"), simulator.placeholder("NCTS2.portal_port")
     trust = ssl.create_default_context(cafile=simulator.ca_file)
     reader, writer = await asyncio.open_connection(host, int(port), ssl=trust)
     writer.write(b"x" * 100_000)
@@ -225,19 +227,18 @@ async def test_the_demo_catalogue_is_filled_with_addresses_that_answer(tmp_path:
     running = Simulator(text, tmp_path)
     await running.start()
     filled = fill(text, running)
-    assert "{ca_file}" not in filled
-    assert ".http}" not in filled
-    assert f'"{running.placeholder("NCTS2.tcp")}"' in filled
+    for monitor in tomllib.loads(filled)["monitors"]:
+        build_spec(monitor["kind"], monitor["spec"], where=monitor["service"])
     answers = await asyncio.gather(*(visit(running, code) for code in read_services(text)))
     assert {answer.status_code for answer in answers} == {200}
     await running.stop()
 
 
 async def test_every_service_has_a_host_of_its_own(simulator: Simulator) -> None:
-    hosts = {simulator.placeholder(f"{code}.http").rpartition(":")[0] for code in simulator.services}
+    hosts = {simulator.placeholder(f"{code}.host") for code in simulator.services}
     assert len(hosts) == len(simulator.services)
 
 
 async def test_a_placeholder_that_is_not_simulated_is_refused(simulator: Simulator) -> None:
-    with pytest.raises(Invalid, match=r"SZPROT\.tcp"):
-        fill('address = "{SZPROT.tcp}"', simulator)
+    with pytest.raises(Invalid, match=r"SZPROT\.gateway_port"):
+        fill('port = "{SZPROT.gateway_port}"', simulator)
