@@ -10,6 +10,15 @@ from statuspage.kernel.security import Signer
 
 
 @dataclass(frozen=True, slots=True)
+class SignInHint:
+    """An account that anybody may use."""
+
+    login: str
+    password: str
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
 class House:
     """The settings and the doors to the outside; one for the life of the process."""
 
@@ -19,3 +28,4 @@ class House:
     signer: Signer
     catalogues: Catalogues
     is_demo: bool = False
+    sign_in_hints: tuple[SignInHint, ...] = ()  # shown at the sign-in page; the demo's alone

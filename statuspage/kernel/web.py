@@ -13,7 +13,7 @@ from markupsafe import Markup
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from statuspage.kernel import clock, i18n
@@ -129,6 +129,7 @@ def page(the_house: House, template: str, language: str, context: Mapping[str, A
             "page_name": the_house.settings.page.name_pl if language == "pl" else the_house.settings.page.name_en,
             "base_url": the_house.settings.server.base_url,
             "is_demo": the_house.is_demo,
+            "sign_in_hints": the_house.sign_in_hints,
             **context,
         }
     )
@@ -206,8 +207,6 @@ def answer_error(request: Request, error: Exception) -> Response:
         headers["Retry-After"] = "5"
         log.warning("web.unavailable", path=request.scope["path"], reason=str(error))
     if request.scope["path"].startswith("/api/"):
-        from starlette.responses import JSONResponse
-
         return JSONResponse({"error": str(error) if isinstance(error, Error) else "error"}, status, headers)
     response = render(request, "site/error.html", {"status": status, "error": error}, status=status)
     response.headers.update(headers)

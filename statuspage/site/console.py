@@ -1,0 +1,134 @@
+"""The operators' console: signing in and out, and the board. What other rooms show there comes as panels."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from jinja2 import pass_context
+from jinja2.runtime import Context
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from statuspage.incidents import incidents, words
+from statuspage.incidents.publication import load_tree
+from statuspage.incidents.tables import Notice, Service
+from statuspage.kernel import clock, web
+from statuspage.kernel.accounts import Role, end_session, find_user, is_password, start_session
+from statuspage.kernel.errors import TooMany
+from statuspage.kernel.panels import Panel, PanelSource
+from statuspage.kernel.security import RateLimit, network_of
+
+
+
+@pass_context
+def _service_word(context: Context, status: str) -> str:
+    return words.service_word(context["catalogues"], context["language"], status)
+
+
+@pass_context
+def _notice_word(context: Context, status: str) -> str:
+    return words.notice_word(context["catalogues"], context["language"], status)
+
+
+web.environment().globals |= {
+    "service_word": _service_word,
+    "service_shape": words.SHAPES.__getitem__,
+    "notice_word": _notice_word,
+}
+
+_ATTEMPTS_PER_LOGIN = RateLimit(10, 300)
+_ATTEMPTS_PER_NETWORK = RateLimit(50, 300)
+
+
+def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
+    """`panels` are shown on the board in this order."""
+
+    async def board(request: Request) -> Response:
+        await web.require(request, Role.VIEWER)
+        shown = await web.house(request).db.read(_read_board, panels)
+        return web.render(request, "console/board.html", {"board": shown})
+
+    return [
+        Route("/console", board),
+        Route("/console/sign-in", sign_in, methods=["GET", "POST"]),
+        Route("/console/sign-out", sign_out, methods=["POST"]),
+        Route("/console/incidents/{id}/publish", publish, methods=["POST"]),
+    ]
+
+
+async def sign_in(request: Request) -> Response:
+    """Show the form, or check it and begin a session under a new token."""
+    onward = _onward(request.query_params.get("next", ""))
+    if request.method == "GET":
+        return web.render(request, "console/sign_in.html", {"login": "", "failed": None, "next": onward})
+    fields = await web.form(request)
+    login, house = fields.get("login", "")[:200], web.house(request)
+    try:
+        _ATTEMPTS_PER_NETWORK.use(network_of(web.client_address(request)), at_s=clock.monotonic())
+        _ATTEMPTS_PER_LOGIN.use(login, at_s=clock.monotonic())
+    except TooMany as error:
+        context = {"login": login, "failed": "many", "next": onward}
+        response = web.render(request, "console/sign_in.html", context, status=429)
+        response.headers["Retry-After"] = str(error.retry_after_s)
+        return response
+    user = await house.db.read(find_user, login)
+    is_good = await asyncio.to_thread(is_password, user, fields.get("password", ""))
+    if user is None or not is_good:
+        context = {"login": login, "failed": "wrong", "next": onward}
+        return web.render(request, "console/sign_in.html", context, status=422)
+    lifetime = house.settings.security.session_lifetime
+    token = await house.db.run(start_session, user.id, now=clock.now(), lifetime=lifetime)
+    response = web.redirect(request, onward or "/console")
+    response.set_cookie(
+        web.COOKIE,
+        token,
+        httponly=True,
+        samesite="lax",
+        secure=house.settings.server.base_url.startswith("https://"),
+        path="/",
+    )
+    return response
+
+
+def _onward(path: str) -> str:
+    """Only a path of ours: never another site (open redirect)."""
+    is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
+    return path if is_ours else ""
+
+
+async def sign_out(request: Request) -> Response:
+    """End the session on the server, then forget the cookie."""
+    await web.require(request, Role.VIEWER)
+    await web.house(request).db.run(end_session, request.cookies[web.COOKIE])
+    response = web.redirect(request, "/console/sign-in")
+    response.delete_cookie(web.COOKIE, path="/")
+    return response
+
+
+async def publish(request: Request) -> Response:
+    """Publish a draft that monitors opened."""
+    user = await web.require(request, Role.OPERATOR)
+    await web.house(request).db.run(incidents.publish, request.path_params["id"], by=user.login, now=clock.now())
+    return web.redirect(request, "/console")
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """Everything the board shows."""
+
+    services: tuple[Service, ...]
+    drafts: tuple[Notice, ...]
+    open_incidents: tuple[Notice, ...]
+    panels: tuple[Panel, ...]
+
+
+def _read_board(session: Session, panels: Sequence[PanelSource]) -> Board:
+    unresolved = incidents.listed(session, unresolved=True)
+    return Board(
+        services=tuple(load_tree(session).services.values()),
+        drafts=tuple(notice for notice in unresolved if notice.published_at is None),
+        open_incidents=tuple(notice for notice in unresolved if notice.published_at is not None),
+        panels=tuple(panel(session) for panel in panels),
+    )
