@@ -1,0 +1,440 @@
+"""Ninety days of history for a fresh demo: what was measured, what was said of it, what is planned.
+
+The content stands in history.toml; here it is laid on the calendar around `now` and written as rows.
+No events are emitted: history is not news. Everything is seeded, so that two fresh demos look alike.
+"""
+
+import string
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from functools import cache
+from pathlib import Path
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from statuspage.incidents import texts
+from statuspage.incidents.incidents import MONITOR
+from statuspage.incidents.maintenance import CLOCK
+from statuspage.incidents.rules import (
+    Impact,
+    IncidentStatus,
+    MaintenanceStatus,
+    NoticeKind,
+    Origin,
+    ServiceStatus,
+    impact_of,
+    worst,
+)
+from statuspage.incidents.snapshot import Text
+from statuspage.incidents.tables import Group, Interval, Notice, NoticeService, Revision, Service, Update
+from statuspage.incidents.uptime import UNKNOWN
+from statuspage.kernel.build import build
+
+CONTENT = Path(__file__).with_name("history.toml")
+DAYS = 90
+OPERATOR = "operator"
+_SATURDAY = 5
+_SOON = timedelta(hours=12)  # planned work nearer than that moves to the week after
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """An update, `after` minutes from the start."""
+
+    after: int
+    status: str
+    pl: str
+    en: str
+    extends: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Name:
+    pl: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
+class PastIncident:
+    """An incident that is over. Without a name of its own it was opened and resolved by monitors alone."""
+
+    days_ago: int
+    at: str
+    minutes: int
+    cause: str
+    services: dict[str, ServiceStatus]
+    impacted: tuple[str, ...] = ()
+    name: Name | None = None
+    updates: tuple[Said, ...] = ()
+    began_first_said: str | None = None
+    corrected_after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Unmeasured:
+    """A time in which the prober itself was at fault: nothing is known of any service."""
+
+    days_ago: int
+    at: str
+    minutes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Planned work on a Saturday: -1 is the next one, 1 the last one."""
+
+    saturdays_ago: int
+    at: str
+    minutes: int
+    announced_days_before: int
+    services: tuple[str, ...]
+    name: Name
+    pl: str
+    en: str
+    measured: tuple[str, ...] = ()
+    extended_minutes: int = 0
+    updates: tuple[Said, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """history.toml."""
+
+    incidents: tuple[PastIncident, ...] = ()
+    unmeasured: tuple[Unmeasured, ...] = ()
+    maintenances: tuple[Work, ...] = ()
+
+
+@dataclass(slots=True)
+class Rows:
+    """Rows to be written, by table."""
+
+    intervals: list[dict[str, Any]] = field(default_factory=list)
+    notices: list[dict[str, Any]] = field(default_factory=list)
+    affected: list[dict[str, Any]] = field(default_factory=list)
+    updates: list[dict[str, Any]] = field(default_factory=list)
+    revisions: list[dict[str, Any]] = field(default_factory=list)
+
+
+@cache
+def read_content(path: Path = CONTENT) -> Content:
+    """The content of history.toml. Raises Invalid naming file and key."""
+    return build(Content, tomllib.loads(path.read_text(encoding="utf-8")), where=path.name)
+
+
+def fill(session: Session, *, zone: ZoneInfo, now: datetime) -> bool:
+    """Write ninety days before `now` for the services of the catalogue; False when there is history already.
+
+    The catalogue has to be applied before. Afterwards every service was measured last as operational.
+    """
+    if session.scalar(select(Notice.id).limit(1)) is not None:
+        return False
+    services = {
+        row.code: row for row in session.scalars(select(Service).where(Service.archived_at.is_(None)))
+    }
+    rows = lay_out(services, Calendar(zone, now))
+    _insert(session, rows)
+    _date_back(session, services.values(), rows.intervals, now - timedelta(days=DAYS))
+    return True
+
+
+def lay_out(services: Mapping[str, Service], calendar: "Calendar") -> Rows:
+    """The rows of history.toml for these services, by code."""
+    rows = Rows()
+    writer = _Writer(rows, services, calendar, Random(DAYS))
+    content = read_content()
+    for incident in content.incidents:
+        writer.add_incident(incident)
+    for work in content.maintenances:
+        writer.add_maintenance(work)
+    for gap in content.unmeasured:
+        writer.add_gap(gap)
+    return rows
+
+
+def _insert(session: Session, rows: Rows) -> None:
+    for table, values in (
+        (Interval, rows.intervals),
+        (Notice, rows.notices),
+        (NoticeService, rows.affected),
+        (Update, rows.updates),
+        (Revision, rows.revisions),
+    ):
+        if values:
+            session.execute(insert(table), values)
+
+
+def _date_back(
+    session: Session, services: Iterable[Service], intervals: Iterable[Mapping[str, Any]], began_at: datetime
+) -> None:
+    """Let the services look as if they had been watched since then, and well since their last interval."""
+    last: dict[str, datetime] = {}
+    for interval in intervals:
+        last[interval["service_id"]] = max(interval["ended_at"], last.get(interval["service_id"], began_at))
+    for group in session.scalars(select(Group)):
+        group.created_at = began_at
+    for service in services:
+        service.created_at = service.first_measured_at = began_at
+        service.measured = ServiceStatus.OPERATIONAL
+        service.measured_since = service.status_since = last.get(service.id, began_at)
+    session.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Calendar:
+    """Local days and hours around `now`."""
+
+    zone: ZoneInfo
+    now: datetime
+
+    def back(self, days: int, at: str) -> datetime:
+        """`at` (HH:MM) that many local days ago."""
+        local = self.now.astimezone(self.zone).date() - timedelta(days=days)
+        return datetime.combine(local, time.fromisoformat(at), self.zone).astimezone(UTC)
+
+    def saturday(self, ago: int, at: str) -> datetime:
+        """`at` on the `ago`-th Saturday before today; for -1 on the next that is not too near."""
+        since = (self.now.astimezone(self.zone).weekday() - _SATURDAY) % 7
+        if ago > 0:
+            return self.back((since or 7) + 7 * (ago - 1), at)
+        next_one = self.back(since - 7 if since else 0, at)
+        return (
+            next_one if next_one > self.now + _SOON else self.back(since - 7 if not since else since - 14, at)
+        )
+
+
+class _Writer:
+    """Turns content into rows."""
+
+    def __init__(
+        self, rows: Rows, services: Mapping[str, Service], calendar: Calendar, random: Random
+    ) -> None:
+        self._rows = rows
+        self._services = services
+        self._calendar = calendar
+        self._random = random
+
+    def add_incident(self, incident: PastIncident) -> None:
+        began_at = self._calendar.back(incident.days_ago, incident.at)
+        ended_at = began_at + timedelta(minutes=incident.minutes)
+        statuses = {
+            **incident.services,
+            **dict.fromkeys(incident.impacted, ServiceStatus.DEGRADED_PERFORMANCE),
+        }
+        detected_at = began_at + timedelta(seconds=self._random.randint(20, 45))
+        for code, status in statuses.items():
+            self._add_interval(code, status, incident.cause, began_at, ended_at, detected_at)
+        name = incident.name or texts.title(self._names(incident.services), worst(incident.services.values()))
+        root = self._services[next(iter(incident.services))]
+        notice = self._notice(NoticeKind.INCIDENT, Text(name.pl, name.en), began_at, detected_at)
+        notice |= {
+            "status": IncidentStatus.RESOLVED,
+            "impact": impact_of(statuses.values()),
+            "origin": Origin.MONITOR,
+            "taken_over": bool(incident.updates),
+            "root_service_id": root.id,
+            "cause": incident.cause,
+            "last_failure_at": began_at,
+            "ended_at": ended_at,
+        }
+        for code, status in statuses.items():
+            self._affect(notice, code, status, detected_at, by_parent=code in incident.impacted)
+        self._speak(notice, incident, statuses)
+        self._correct(notice, incident)
+
+    def add_maintenance(self, work: Work) -> None:
+        begins_at = self._calendar.saturday(work.saturdays_ago, work.at)
+        ends_at = begins_at + timedelta(minutes=work.minutes)
+        announced_at = min(begins_at - timedelta(days=work.announced_days_before, hours=9), self._just_now())
+        notice = self._notice(
+            NoticeKind.MAINTENANCE, Text(work.name.pl, work.name.en), begins_at, announced_at
+        )
+        notice |= {
+            "status": MaintenanceStatus.SCHEDULED,
+            "impact": Impact.MAINTENANCE,
+            "origin": Origin.PERSON,
+            "scheduled_for": begins_at,
+            "scheduled_until": ends_at + timedelta(minutes=work.extended_minutes),
+        }
+        for code in work.services:
+            self._affect(notice, code, ServiceStatus.UNDER_MAINTENANCE, announced_at)
+        self._post(notice, MaintenanceStatus.SCHEDULED, Text(work.pl, work.en), OPERATOR, announced_at)
+        for said in work.updates:
+            self._advance(notice, said, begins_at, ends_at)
+        for code in work.measured:
+            margin = timedelta(minutes=self._random.randint(3, 9))
+            began_at, ended_at = begins_at + margin, notice["resolved_at"] - margin
+            detected_at = began_at + timedelta(seconds=30)
+            self._add_interval(
+                code, ServiceStatus.MAJOR_OUTAGE, "connection refused", began_at, ended_at, detected_at
+            )
+
+    def add_gap(self, gap: Unmeasured) -> None:
+        began_at = self._calendar.back(gap.days_ago, gap.at)
+        for code in self._services:
+            self._add_interval(
+                code, UNKNOWN, "", began_at, began_at + timedelta(minutes=gap.minutes), began_at
+            )
+
+    def _just_now(self) -> datetime:
+        return self._calendar.now - timedelta(hours=3)
+
+    def _names(self, codes: Iterable[str]) -> list[Text]:
+        return [Text(self._services[code].name_pl, self._services[code].name_en) for code in codes]
+
+    def _id(self) -> str:
+        return "".join(self._random.choices(string.ascii_lowercase + string.digits, k=12))
+
+    def _add_interval(
+        self,
+        code: str,
+        status: str,
+        cause: str,
+        began_at: datetime,
+        ended_at: datetime,
+        detected_at: datetime,
+    ) -> None:
+        self._rows.intervals.append(
+            {
+                "service_id": self._services[code].id,
+                "status": status,
+                "cause": cause,
+                "began_at": began_at,
+                "detected_at": detected_at,
+                "ended_at": ended_at,
+            }
+        )
+
+    def _notice(self, kind: NoticeKind, name: Text, began_at: datetime, told_at: datetime) -> dict[str, Any]:
+        """A notice with every column, so that all of them fit one insert."""
+        notice = {
+            **dict.fromkeys(column.name for column in Notice.__table__.columns),
+            "id": self._id(),
+            "kind": kind,
+            "name_pl": name.pl,
+            "name_en": name.en,
+            "impact_override": False,
+            "taken_over": False,
+            "cause": "",
+            "fault": "",
+            "began_at": began_at,
+            "detected_at": told_at,
+            "created_at": told_at,
+            "updated_at": told_at,
+            "published_at": told_at,
+            "version": 1,
+        }
+        self._rows.notices.append(notice)
+        return notice
+
+    def _affect(
+        self,
+        notice: dict[str, Any],
+        code: str,
+        status: ServiceStatus,
+        at: datetime,
+        *,
+        by_parent: bool = False,
+    ) -> None:
+        self._rows.affected.append(
+            {
+                "notice_id": notice["id"],
+                "service_id": self._services[code].id,
+                "status": ServiceStatus.OPERATIONAL,
+                "worst_status": status,
+                "by_parent": by_parent,
+                "declared": False,
+                "added_at": at,
+            }
+        )
+
+    def _speak(
+        self, notice: dict[str, Any], incident: PastIncident, statuses: Mapping[str, ServiceStatus]
+    ) -> None:
+        """What monitors said first, what people said then, and the end."""
+        first = texts.detected(self._names(incident.services), incident.cause, self._names(incident.impacted))
+        broken = [(code, ServiceStatus.OPERATIONAL, status) for code, status in statuses.items()]
+        recovered = [(code, status, ServiceStatus.OPERATIONAL) for code, status in statuses.items()]
+        self._post(notice, IncidentStatus.INVESTIGATING, first, MONITOR, notice["detected_at"], broken)
+        is_told = False
+        for said in incident.updates:
+            at = notice["began_at"] + timedelta(minutes=said.after)
+            changes = recovered if at >= notice["ended_at"] and not is_told else []
+            is_told = is_told or bool(changes)
+            self._post(notice, IncidentStatus(said.status), Text(said.pl, said.en), OPERATOR, at, changes)
+        if not incident.updates:
+            at = notice["ended_at"] + timedelta(seconds=self._random.randint(20, 45))
+            end = texts.recovered(self._names(incident.services))
+            self._post(notice, IncidentStatus.RESOLVED, end, MONITOR, at, recovered)
+
+    def _advance(self, notice: dict[str, Any], said: Said, begins_at: datetime, ends_at: datetime) -> None:
+        """One step of planned work."""
+        at = begins_at + timedelta(minutes=said.after)
+        status = MaintenanceStatus(said.status)
+        if said.extends:
+            self._revise(notice, {"scheduled_until": f"{ends_at:%Y-%m-%dT%H:%M:%SZ}"}, at)
+        self._post(notice, status, Text(said.pl, said.en), CLOCK if not said.after else OPERATOR, at)
+
+    def _post(
+        self,
+        notice: dict[str, Any],
+        status: IncidentStatus | MaintenanceStatus,
+        text: Text,
+        author: str,
+        at: datetime,
+        changes: Iterable[tuple[str, ServiceStatus, ServiceStatus]] = (),
+    ) -> None:
+        self._rows.updates.append(
+            {
+                "id": self._id(),
+                "notice_id": notice["id"],
+                "status": status,
+                "text_pl": text.pl.strip(),
+                "text_en": text.en.strip(),
+                "author": author,
+                "created_at": at,
+                "updated_at": at,
+                "display_at": at,
+                "position": notice["version"] - 1,
+                "affected": [self._change(code, old, new) for code, old, new in changes],
+                "deliver": True,
+            }
+        )
+        notice["version"] += 1
+        notice["status"] = status
+        notice["updated_at"] = at
+        if status is IncidentStatus.MONITORING:
+            notice["monitoring_at"] = at
+        if status in (IncidentStatus.RESOLVED, MaintenanceStatus.COMPLETED, MaintenanceStatus.CANCELLED):
+            notice["resolved_at"] = at
+            notice["ended_at"] = notice["ended_at"] or at
+
+    def _change(self, code: str, old: ServiceStatus, new: ServiceStatus) -> dict[str, str]:
+        service = self._services[code]
+        names = {"name_pl": service.name_pl, "name_en": service.name_en}
+        return {"id": service.id, "code": code, **names, "old_status": old, "new_status": new}
+
+    def _correct(self, notice: dict[str, Any], incident: PastIncident) -> None:
+        """The start was said wrongly at first: the correction is on record."""
+        if incident.began_first_said is None:
+            return
+        wrong = self._calendar.back(incident.days_ago, incident.began_first_said)
+        at = notice["began_at"] + timedelta(minutes=incident.corrected_after)
+        self._revise(notice, {"began_at": f"{wrong:%Y-%m-%dT%H:%M:%SZ}"}, at)
+        notice["updated_at"] = max(notice["updated_at"], at)
+
+    def _revise(self, notice: Mapping[str, Any], before: dict[str, str], at: datetime) -> None:
+        revision = {
+            "notice_id": notice["id"],
+            "update_id": None,
+            "at": at,
+            "author": OPERATOR,
+            "before": before,
+        }
+        self._rows.revisions.append(revision)
