@@ -9,6 +9,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from ipaddress import IPv6Address
 from urllib.parse import quote, urlsplit
 
 import httptools
@@ -24,6 +25,7 @@ _PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
 _URL_CHARACTERS = re.compile(r"[^\x00-\x20\x7f\\]+")
+_NAME = re.compile(r"[0-9a-z_-]{1,63}(?:\.[0-9a-z_-]{1,63})*\.?")
 _OURS = {"connection", "content-length", "transfer-encoding"}
 _KEEP = "/%:@!$&'()*+,;=~?-._"
 
@@ -75,12 +77,14 @@ def ascii_host(host: str) -> str:
     Raises Invalid for what cannot be a host name.
     """
     try:
-        name = host if host.isascii() else host.encode("idna").decode("ascii")
-    except UnicodeError:
+        name = (host if host.isascii() else host.encode("idna").decode("ascii")).lower()
+        if ":" in name and "%" not in name:
+            return str(IPv6Address(name))
+    except ValueError:
         name = ""
-    if not name or len(name) > 253 or not re.fullmatch(r"[0-9A-Za-z._:%-]+", name):
+    if len(name) > 253 or not _NAME.fullmatch(name):
         raise Invalid("host", f'"{host}" is not a host name or address')
-    return name.lower()
+    return name
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,25 +60,20 @@ _BLOCKED = tuple(
         "fec0::/10",  # site-local, RFC 3879
     )
 )
-_OUR_ERRNOS = {
-    errno.EMFILE,
-    errno.ENFILE,
-    errno.ENOBUFS,
-    errno.ENOMEM,
-    errno.EADDRNOTAVAIL,  # out of local ports
-    errno.EPERM,  # our own packet filter
-    errno.EACCES,
-}
+# What the other side, or the way to it, does to a connection. Every other error is our own.
 _CAUSES = {
     errno.ECONNREFUSED: "connection refused",
     errno.ECONNRESET: "connection reset",
-    errno.EPIPE: "connection reset",
     errno.ECONNABORTED: "connection reset",
+    errno.EPIPE: "connection reset",
     errno.EHOSTUNREACH: "host unreachable",
+    errno.EHOSTDOWN: "host unreachable",
     errno.ENETUNREACH: "network unreachable",
-    errno.ETIMEDOUT: "no connection: the host does not answer",
+    errno.ETIMEDOUT: "connection timed out",
 }
 _NAME_CAUSES = {
+    socket.EAI_NONAME: "name not found",
+    socket.EAI_NODATA: "name not found",
     socket.EAI_AGAIN: "the name servers do not answer",
     socket.EAI_FAIL: "the name servers answer with an error",
 }
@@ -179,7 +174,7 @@ class _Trail:
 
     timeout_s: float
     began_at: float = field(default_factory=clock.monotonic)
-    waiting_for: str = "address of the name"
+    waiting_for: str = ""
     is_ours: bool = False  # what is waited for is our own doing
     phases_ms: dict[str, float] = field(default_factory=dict)
 
@@ -212,11 +207,13 @@ def _meaning(error: OSError) -> Error:
         reason = (error.reason or "it was broken off").replace("_", " ").lower()
         return TargetFault(f"TLS handshake failed: {reason}")
     if isinstance(error, socket.gaierror):
-        return TargetFault(_NAME_CAUSES.get(error.errno or 0, "name not found"))
-    if error.errno in _OUR_ERRNOS:
-        return Unavailable(f"the prober's own machine: {error.strerror}")
-    return TargetFault(
-        _CAUSES.get(error.errno or errno.ECONNRESET) or f"connection failed: {error.strerror or error}"
+        cause = _NAME_CAUSES.get(error.errno or 0)
+    else:
+        # uvloop sometimes raises the class without its number.
+        number = error.errno or (errno.ECONNRESET if isinstance(error, ConnectionError) else 0)
+        cause = _CAUSES.get(number)
+    return (
+        TargetFault(cause) if cause else Unavailable(f"the prober's own machine: {error.strerror or error}")
     )
 
 
@@ -336,12 +333,15 @@ class Network:
             )
             return _answer(exchange, url, trail, _certificate_shown(transport))
         finally:
+            if exchange.first_byte_at:
+                trail.waiting_for = "complete answer"
             transport.abort()
 
     async def _connect(
         self, host: str, port: int, factory: Callable[[], asyncio.BaseProtocol], trail: _Trail
     ) -> asyncio.Transport:
         """A connection to a checked address of `host`: to the next one where one does not answer."""
+        trail.waiting_for = "address of the name"
         began_at = clock.monotonic()
         addresses = (await self._addresses(host, port, trail))[:_MAX_ADDRESSES]
         connecting_at = trail.passed("dns", began_at)
@@ -353,7 +353,7 @@ class Network:
                     transport, _ = await loop.create_connection(factory, addresses[-left], port)
                     break
             except OSError as error:
-                if left == 1 or error.errno in _OUR_ERRNOS:
+                if left == 1 or isinstance(_meaning(error), Unavailable):
                     raise
         trail.passed("connect", connecting_at)
         return transport
@@ -390,13 +390,13 @@ class Network:
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(transport, protocol, context, server_hostname=name)
-        except ssl.SSLCertVerificationError as error:
+        except BaseException as error:
+            transport.abort()
             trail.passed("tls", began_at)
+            if not isinstance(error, ssl.SSLCertVerificationError):
+                raise
             certificate = await self._look_at_certificate(peer, name, trail.left_s() / 2)
             raise Untrusted(error.verify_code, error.verify_message, name, certificate) from error
-        except BaseException:
-            transport.abort()
-            raise
         if secured is None:
             raise ConnectionResetError(errno.ECONNRESET, "connection reset")
         trail.passed("tls", began_at)
@@ -515,7 +515,7 @@ def _literal(name: str) -> str | None:
         return str(ip_address(name))
     except ValueError:
         last = name.rstrip(".").rpartition(".")[2]
-    if last.isdigit() or last.startswith("0x") or ":" in name or "%" in name:
+    if last.isdigit() or last.startswith("0x"):
         raise Refused(f"{name} is an address in a spelling that is not allowed; write four decimal numbers")
     return None
 
