@@ -2,17 +2,28 @@
 
 import asyncio
 import mailbox
+import re
 import smtplib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
 
 import aiosmtplib
+import httpx
 import pytest
 import pytest_asyncio
+from starlette.applications import Starlette
 
-from statuspage.demo.mailbox import Catcher, linkify, list_mails, open_mail
+from statuspage.demo.mailbox import Catcher, linkify, list_mails, open_mail, routes
+from statuspage.kernel import web
+from statuspage.kernel.config import Settings
+from statuspage.kernel.db import Database
 from statuspage.kernel.errors import NotFound
+from statuspage.kernel.house import House
+from statuspage.kernel.i18n import Catalogues
+from statuspage.kernel.net import Network
+from statuspage.kernel.security import Signer
 
 
 def letter(subject: str = "NCTS2: awaria od 06:10", *, text: str = "Papier dozwolony.\n") -> EmailMessage:
@@ -143,3 +154,83 @@ def test_web_addresses_in_the_text_are_told_apart() -> None:
         "https://example.org/a",
     ]
     assert "".join(piece for piece, _ in pieces).startswith("Potwierdź: http://")
+
+
+@dataclass(frozen=True)
+class Reader:
+    """Somebody who looks at the demo's mail pages."""
+
+    client: httpx.AsyncClient
+    port: int
+
+    async def get(self, path: str) -> httpx.Response:
+        return await self.client.get(path)
+
+
+@pytest_asyncio.fixture
+async def reader(settings: Settings, sqlite_db: Database) -> AsyncIterator[Reader]:
+    catcher = Catcher(Path(settings.data.dir) / "mail")
+    port = await catcher.start()
+    network = Network(settings.security.allow_networks)
+    routed = Starlette(routes=routes(), exception_handlers=web.EXCEPTION_HANDLERS)
+    routed.state.house = House(settings, sqlite_db, network, Signer("x" * 32), Catalogues(), is_demo=True)
+    app = web.Languages(web.Guard(routed, settings.server.base_url), "pl")
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:8000"
+    ) as client:
+        yield Reader(client, port)
+    await catcher.stop()
+    network.close()
+
+
+async def test_an_empty_list_says_what_one_can_do(reader: Reader) -> None:
+    assert "Nothing has been sent yet." in (await reader.get("/en/demo/mail")).text
+    assert "Nic jeszcze nie wysłano." in (await reader.get("/pl/demo/mail")).text
+
+
+async def test_the_list_leads_to_a_mail_and_its_links_can_be_followed(reader: Reader) -> None:
+    text = "Potwierdź: http://127.0.0.1:8000/subscriptions/x/confirm\n<script>alert(1)</script>\n"
+    await aiosmtplib.send(letter("Potwierdź <adres>", text=text), hostname="127.0.0.1", port=reader.port)
+    page = (await reader.get("/pl/demo/mail")).text
+    assert "Potwierdź &lt;adres&gt;" in page
+    assert "agent@example.org" in page
+    (address,) = re.findall(r'href="(/pl/demo/mail/[^"]+)"', page)
+    mail = await reader.get(address)
+    confirm = "http://127.0.0.1:8000/subscriptions/x/confirm"
+    assert f'<a href="{confirm}">{confirm}</a>' in mail.text
+    assert "<script>alert" not in mail.text
+    assert f'src="{address}/html"' in mail.text
+    assert "frame-src 'self'" in mail.headers["Content-Security-Policy"]
+
+
+async def test_the_html_part_may_neither_run_nor_load_anything(reader: Reader) -> None:
+    await aiosmtplib.send(letter(), hostname="127.0.0.1", port=reader.port)
+    (address,) = re.findall(r'href="(/en/demo/mail/[^"]+)"', (await reader.get("/en/demo/mail")).text)
+    answer = await reader.get(f"{address}/html")
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src" not in policy
+    assert "sandbox allow-popups" in policy
+    assert "frame-ancestors 'self'" in policy
+    assert answer.headers["X-Frame-Options"] == "SAMEORIGIN"
+    assert '<head><base target="_blank">' in answer.text
+    assert "zażółć" in answer.text
+
+
+async def test_a_mail_that_is_not_there_is_404(reader: Reader) -> None:
+    assert (await reader.get("/demo/mail/nothing")).status_code == 404
+    assert (await reader.get("/demo/mail/nothing/html")).status_code == 404
+
+
+async def test_a_long_list_is_paged(reader: Reader) -> None:
+    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=reader.port, start_tls=False) as client:
+        for number in range(51):
+            await client.sendmail(
+                "a@example.org", ["b@example.org"], f"Subject: s{number}\r\n\r\nx\r\n".encode()
+            )
+    first, second = await reader.get("/en/demo/mail"), await reader.get("/en/demo/mail?from=50")
+    assert 'href="/en/demo/mail?from=50"' in first.text
+    assert ">s0<" not in first.text
+    assert ">s0<" in second.text
+    assert 'href="/en/demo/mail?from=0"' in second.text
+    assert (await reader.get("/en/demo/mail?from=nonsense")).status_code == 200
