@@ -212,9 +212,7 @@ def _meaning(error: OSError) -> Error:
         # uvloop sometimes raises the class without its number.
         number = error.errno or (errno.ECONNRESET if isinstance(error, ConnectionError) else 0)
         cause = _CAUSES.get(number)
-    return (
-        TargetFault(cause) if cause else Unavailable(f"the prober's own machine: {error.strerror or error}")
-    )
+    return TargetFault(cause) if cause else Unavailable(f"the prober's own fault: {error.strerror or error}")
 
 
 class Network:
@@ -353,7 +351,8 @@ class Network:
                     transport, _ = await loop.create_connection(factory, addresses[-left], port)
                     break
             except OSError as error:
-                if left == 1 or isinstance(_meaning(error), Unavailable):
+                is_share_spent = isinstance(error, TimeoutError) and error.errno is None
+                if left == 1 or not (is_share_spent or isinstance(_meaning(error), TargetFault)):
                     raise
         trail.passed("connect", connecting_at)
         return transport

@@ -1,4 +1,4 @@
-"""Loopback counterparts for probes. Probe tests run on asyncio's loop and on uvloop, which the server uses."""
+"""Loopback counterparts for probes. Their tests run on asyncio's loop and on uvloop, the server's."""
 
 import asyncio
 import ssl
