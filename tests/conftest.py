@@ -1,6 +1,5 @@
 """What every room's tests stand on: a fresh database of each kind, a fixed instant, a house."""
 
-import importlib
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,35 +10,30 @@ from pathlib import Path
 import pytest
 
 from statuspage.kernel.config import Data, Security, Settings
-from statuspage.kernel.db import Base, Database
+from statuspage.kernel.db import Database
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import Catalogues
 from statuspage.kernel.net import Network
 from statuspage.kernel.security import Signer
 from tests.postgres import Postgres
+from tests.schema import metadata
 
-ROOMS_WITH_TABLES = (
-    "statuspage.kernel.events",
-    "statuspage.kernel.accounts",
-    "statuspage.incidents.tables",
-    "monitors.tables",
-    "notifiers.tables",
-    "tickets.tables",
-)
+SLOW_MARKERS = ("postgres", "browser", "slow")
 TEMPLATE = "statuspage_template"
 _numbers = count(1)
-
-for _name in ROOMS_WITH_TABLES:
-    try:
-        importlib.import_module(_name)
-    except ModuleNotFoundError as error:
-        if error.name != _name:
-            raise
 
 
 def _memory() -> str | None:
     """Where files cost no disk, if the machine has such a place."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What fails fast runs first, and one browser at a time is enough for two cores."""
+    items.sort(key=lambda item: sum(item.get_closest_marker(name) is not None for name in SLOW_MARKERS))
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
 
 
 @pytest.fixture(scope="session")
@@ -67,7 +61,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _create_tables(url: str) -> None:
     database = Database(url)
-    Base.metadata.create_all(database.engine)
+    metadata.create_all(database.engine)
     database.close()
 
 
