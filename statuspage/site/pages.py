@@ -1,0 +1,416 @@
+"""The public pages, rendered from one PageSnapshot ahead of requests: front page, archive, permalinks, services.
+
+View models are prepared here so that the templates only place them. No database, no clock, no request.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from markupsafe import Markup
+
+from statuspage.incidents.rules import MaintenanceStatus, NoticeKind, ServiceStatus, worst
+from statuspage.incidents.snapshot import (
+    AffectedView,
+    GroupView,
+    IntervalView,
+    NoticeView,
+    PageSnapshot,
+    ServiceView,
+    UpdateView,
+)
+from statuspage.incidents.words import SHAPES, notice_word, service_word, status_word
+from statuspage.kernel import web
+from statuspage.kernel.house import House
+from statuspage.kernel.i18n import format_day, format_instant, format_month
+from statuspage.site import charts, prose
+from statuspage.site.assets import asset, assets
+from statuspage.site.headline import UNKNOWN, headline, shown_status
+
+__all__ = ["asset", "assets", "render"]
+
+FILTER_FROM = 12  # services; fewer are found by looking
+# The light hues of the stylesheet: an icon in a tab cannot read it.
+ICON_FILLS = {"ok": "0a6e5f", "slow": "7a5200", "part": "9c4200", "down": "b3121d", "work": "3d4fa8", "none": "55606b"}
+
+
+@dataclass(frozen=True, slots=True)
+class Badge:
+    """A status as shape, word and CSS class."""
+
+    css: str
+    shape: str
+    word: str
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A service named elsewhere."""
+
+    code: str
+    name: str
+    badge: Badge
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A service in the list."""
+
+    code: str
+    name: str
+    description: str
+    badge: Badge
+    since: str
+    is_trouble: bool
+    unmeasured_since: datetime | None
+    bar: Markup
+    uptime: str
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A group of services under its heading."""
+
+    code: str
+    name: str
+    services: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """An update as it is shown."""
+
+    at: datetime
+    word: str
+    html: Markup
+    changes: tuple[tuple[str, Badge, Badge], ...]  # name, before, after
+
+
+@dataclass(frozen=True, slots=True)
+class Impacted:
+    """Services that suffer because another one fails."""
+
+    through: str
+    services: tuple[Link, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """What was said before a correction."""
+
+    at: datetime
+    field: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """An incident or planned work."""
+
+    id: str
+    name: str
+    badge: Badge
+    word: str
+    is_planned: bool
+    is_open: bool
+    is_cancelled: bool
+    began_at: datetime
+    detected_at: datetime
+    published_at: datetime
+    ended_at: datetime | None
+    resolved_at: datetime | None
+    duration: timedelta | None
+    next_update_at: datetime | None
+    scheduled_for: datetime | None
+    scheduled_until: datetime | None
+    affected: tuple[Link, ...]
+    impacted: Impacted | None
+    latest: Post | None
+    posts: tuple[Post, ...]
+    edits: tuple[Edit, ...]
+
+    @property
+    def names(self) -> str:
+        """The services it names directly."""
+        return ", ".join(link.name for link in self.affected)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """A measured interval of a service."""
+
+    badge: Badge
+    cause: str
+    began_at: datetime
+    ended_at: datetime | None
+    duration: timedelta | None
+
+
+def render(snapshot: PageSnapshot, path: str, language: str, house: House, *, now: datetime) -> str | None:
+    """The page at `path` (without language prefix), or None where there is none."""
+    view = _View(snapshot, language, house, now)
+    if path == "/":
+        return view.front()
+    if path == "/history":
+        return view.history()
+    room, _, key = path.removeprefix("/").partition("/")
+    if room == "incidents":
+        return view.notice(key)
+    if room == "services":
+        return view.service(key)
+    return None
+
+
+class _View:
+    """One snapshot in one language at one moment."""
+
+    def __init__(self, snapshot: PageSnapshot, language: str, house: House, now: datetime) -> None:
+        self.snapshot = snapshot
+        self.language = language
+        self.house = house
+        self.now = now
+        self.catalogues = house.catalogues
+        self.zone = house.settings.zone
+        self._badges = {
+            status: Badge(
+                charts.CLASSES.get(status, charts.UNMEASURED),  # type: ignore[call-overload]
+                SHAPES[status],
+                service_word(house.catalogues, language, status),
+            )
+            for status in (*ServiceStatus, UNKNOWN)
+        }
+
+    # --- pages ---
+
+    def front(self) -> str:
+        snapshot = self.snapshot
+        services = snapshot.services
+        planned = [notice for notice in snapshot.planned if notice.status == MaintenanceStatus.SCHEDULED]
+        under_way = [notice for notice in snapshot.planned if notice.status != MaintenanceStatus.SCHEDULED]
+        head = headline(services, self.catalogues, self.language, lambda service: self._instant(service.status_since))
+        last = next((notice for notice in snapshot.incidents if not notice.is_open), None)
+        return self._page(
+            "/",
+            "site/front.html",
+            headline=head,
+            last=self._card(last) if last and head.is_calm and not snapshot.open_incidents else None,
+            cards=[self._card(notice) for notice in (*snapshot.open_incidents, *under_way)],
+            blocks=[self._block(group) for group in snapshot.groups if group.services],
+            planned=[self._card(notice) for notice in planned],
+            days=max((len(service.days) for service in services), default=90),
+            icon_fill=ICON_FILLS[head.css],
+            heights=charts.HEIGHTS,
+            may_filter=len(services) >= FILTER_FROM,
+        )
+
+    def history(self) -> str:
+        notices = sorted(
+            (n for n in (*self.snapshot.incidents, *self.snapshot.maintenances) if n.status != MaintenanceStatus.SCHEDULED),
+            key=lambda notice: notice.began_at,
+            reverse=True,
+        )
+        months = [
+            (format_month(year, month, self.language), [self._card(notice) for notice in some])
+            for (year, month), some in groupby(notices, key=self._month)
+        ]
+        return self._page("/history", "site/history.html", months=months)
+
+    def notice(self, id: str) -> str | None:
+        found = next((n for n in (*self.snapshot.incidents, *self.snapshot.maintenances) if n.id == id), None)
+        if found is None:
+            return None
+        return self._page(f"/incidents/{id}", "site/notice.html", card=self._card(found))
+
+    def service(self, code: str) -> str | None:
+        service = next((service for service in self.snapshot.services if service.code == code), None)
+        if service is None:
+            return None
+        row = self._row(service)
+        return self._page(
+            f"/services/{code}",
+            "site/service.html",
+            row=row,
+            heading=f"{row.name}: {row.badge.word}",
+            service=service,
+            description=row.description,
+            cards=[self._card(n) for n in (*self.snapshot.open_incidents, *self.snapshot.planned) if _names(n, code)],
+            past=[self._card(n) for n in self.snapshot.incidents if not n.is_open and _names(n, code)][:10],
+            outages=[self._outage(interval) for interval in service.intervals],
+            parents=self._links(service.parents),
+            children=self._links(service.children),
+            bar_label=self._bar_label(service),
+            first_day=self._day(service),
+            counts_maintenance=self.house.settings.page.uptime_counts_maintenance,
+        )
+
+    def _page(self, path: str, template: str, **context: Any) -> str:
+        return web.page(
+            self.house,
+            template,
+            self.language,
+            {"path": path, "prefix": f"/{self.language}", "user": None, "seq": self.snapshot.seq, **context},
+            now=self.now,
+        )
+
+    # --- view models ---
+
+    def _block(self, group: GroupView) -> Block:
+        return Block(group.code, group.name[self.language], tuple(self._row(service) for service in group.services))
+
+    def _row(self, service: ServiceView) -> Row:
+        status = shown_status(service)
+        is_trouble = status not in (UNKNOWN, ServiceStatus.OPERATIONAL)
+        return Row(
+            code=service.code,
+            name=service.name[self.language],
+            description=service.description[self.language],
+            badge=self._badges[status],
+            since="" if status == UNKNOWN else self._since(service, exactly=is_trouble),
+            is_trouble=is_trouble,
+            unmeasured_since=service.unmeasured_since if status != UNKNOWN else None,
+            bar=charts.bar(service.days, self._bar_label(service)),
+            uptime=charts.percent(service.uptime, self.language),
+        )
+
+    def _since(self, service: ServiceView, *, exactly: bool) -> str:
+        at = service.status_since
+        return self._instant(at) if exactly else format_day(at, self.language, self.zone, self.now)
+
+    def _bar_label(self, service: ServiceView) -> str:
+        return charts.describe(service.days, service.uptime, self.catalogues, self.language)
+
+    def _links(self, codes: Iterable[str]) -> tuple[Link, ...]:
+        wanted = set(codes)
+        return tuple(
+            Link(service.code, service.name[self.language], self._badges[shown_status(service)])
+            for service in self.snapshot.services
+            if service.code in wanted
+        )
+
+    def _card(self, notice: NoticeView) -> Card:
+        is_planned = notice.kind == NoticeKind.MAINTENANCE
+        direct = tuple(affected for affected in notice.affected if not affected.by_parent)
+        ended_at = notice.ended_at or notice.resolved_at
+        posts = tuple(self._post(update) for update in notice.updates)
+        return Card(
+            id=notice.id,
+            name=notice.name[self.language],
+            badge=self._notice_badge(notice),
+            word=notice_word(self.catalogues, self.language, notice.status),
+            is_planned=is_planned,
+            is_open=notice.is_open,
+            is_cancelled=notice.status == MaintenanceStatus.CANCELLED,
+            began_at=notice.began_at,
+            detected_at=notice.detected_at,
+            published_at=notice.published_at,
+            ended_at=ended_at,
+            resolved_at=notice.resolved_at,
+            duration=ended_at - notice.began_at if ended_at else None,
+            next_update_at=notice.next_update_at if notice.is_open else None,
+            scheduled_for=notice.scheduled_for,
+            scheduled_until=notice.scheduled_until,
+            affected=tuple(self._affected(affected, notice) for affected in direct),
+            impacted=self._impacted(notice),
+            latest=posts[0] if posts else None,
+            posts=posts,
+            edits=self._edits(notice),
+        )
+
+    def _notice_badge(self, notice: NoticeView) -> Badge:
+        if notice.kind == NoticeKind.MAINTENANCE:
+            return self._badges[ServiceStatus.UNDER_MAINTENANCE]
+        status = worst(a.status if notice.is_open else a.worst_status for a in notice.affected)
+        badge = self._badges[status]
+        return Badge(badge.css, badge.shape, status_word(self.catalogues, self.language, notice.impact))
+
+    def _affected(self, affected: AffectedView, notice: NoticeView) -> Link:
+        status = affected.status if notice.is_open else affected.worst_status
+        if notice.kind == NoticeKind.MAINTENANCE:
+            status = ServiceStatus.UNDER_MAINTENANCE
+        return Link(affected.code, affected.name[self.language], self._badges[status])
+
+    def _impacted(self, notice: NoticeView) -> Impacted | None:
+        children = tuple(affected for affected in notice.affected if affected.by_parent)
+        if not children:
+            return None
+        above = self._ancestors(child.code for child in children)
+        roots = [a.name[self.language] for a in notice.affected if not a.by_parent and a.code in above]
+        return Impacted(", ".join(roots), tuple(self._affected(child, notice) for child in children))
+
+    def _ancestors(self, codes: Iterable[str]) -> set[str]:
+        parents = {service.code: service.parents for service in self.snapshot.services}
+        found: set[str] = set()
+        todo = list(codes)
+        while todo:
+            for parent in parents.get(todo.pop(), ()):
+                if parent not in found:
+                    found.add(parent)
+                    todo.append(parent)
+        return found
+
+    def _post(self, update: UpdateView) -> Post:
+        return Post(
+            at=update.display_at,
+            word=notice_word(self.catalogues, self.language, update.status),
+            html=prose.to_html(update.text[self.language]),
+            changes=tuple(
+                (change.name[self.language], self._badges[change.old_status], self._badges[change.new_status])
+                for change in update.affected
+                if change.old_status != change.new_status
+            ),
+        )
+
+    def _edits(self, notice: NoticeView) -> tuple[Edit, ...]:
+        """Corrections that concern this language. A time is shown as people write it."""
+        found = []
+        for revision in notice.revisions:
+            for field, before in revision.before:
+                if shown := self._edit(field, before):
+                    found.append(Edit(revision.at, *shown))
+        return tuple(found)
+
+    def _edit(self, field: str, before: str) -> tuple[str, str] | None:
+        gettext = self.catalogues.translator(self.language)
+        if field in (f"name_{self.language}", f"text_{self.language}"):
+            return (gettext("The title was") if field.startswith("name") else gettext("The text was")), before
+        times = {
+            "began_at": gettext("The beginning was"),
+            "ended_at": gettext("The end was"),
+            "scheduled_for": gettext("The planned beginning was"),
+            "scheduled_until": gettext("The planned end was"),
+        }
+        if field in times and before not in ("", "None"):
+            return times[field], self._instant(datetime.fromisoformat(before))
+        return None
+
+    def _outage(self, interval: IntervalView) -> Outage:
+        ended_at = interval.ended_at
+        return Outage(
+            badge=self._badges[interval.status],
+            cause=interval.cause,
+            began_at=interval.began_at,
+            ended_at=ended_at,
+            duration=ended_at - interval.began_at if ended_at else None,
+        )
+
+    # --- time ---
+
+    def _instant(self, at: datetime) -> str:
+        return format_instant(at, self.language, self.zone, self.now)
+
+    def _day(self, service: ServiceView) -> str:
+        days: Sequence[Any] = service.days
+        if not days:
+            return ""
+        at = datetime.combine(days[0].day, datetime.min.time(), self.zone)
+        return format_day(at, self.language, self.zone, self.now)
+
+    def _month(self, notice: NoticeView) -> tuple[int, int]:
+        local = notice.began_at.astimezone(self.zone)
+        return local.year, local.month
+
+
+def _names(notice: NoticeView, code: str) -> bool:
+    return any(affected.code == code for affected in notice.affected)
