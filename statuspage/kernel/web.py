@@ -70,6 +70,8 @@ def environment() -> Environment:
         auto_reload=False,
     )
     env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
+    # For messages that stand in variables: `_()` makes Markup of its argument, this does not.
+    env.filters["translated"] = _gettext
     env.filters["instant"] = _instant
     env.filters["day"] = _day
     env.filters["clock"] = _clock
