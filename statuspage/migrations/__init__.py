@@ -1,0 +1,82 @@
+"""The database's tables from version to version, in one line. It knows no room: it is given the metadata."""
+
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util import CommandError
+from sqlalchemy import Connection, Engine, MetaData, text
+
+from statuspage.kernel.errors import Conflict
+
+_HERE = Path(__file__).parent
+_LOCK = 7_402_118  # of the advisory lock; any number that nobody else uses
+
+
+def head() -> str | None:
+    """The newest version that this program knows."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
+
+
+def current(engine: Engine) -> str | None:
+    """The version of the database; None when it is empty."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision()
+
+
+def upgrade(engine: Engine, metadata: MetaData) -> None:
+    """Bring the tables up to `head()`, all or nothing; two programs that start at once take turns.
+
+    Raises Conflict when a newer program has already changed the database.
+    """
+    with engine.connect() as connection:
+        _set_foreign_keys(connection, is_on=False)
+        try:
+            with connection.begin():
+                _take_turns(connection)
+                command.upgrade(_config(connection=connection, metadata=metadata), "head")
+                _refuse_broken_references(connection)
+        except CommandError as error:
+            raise Conflict(f"the database was made by a newer version of this program: {error}") from None
+        finally:
+            _set_foreign_keys(connection, is_on=True)
+
+
+def revise(engine: Engine, metadata: MetaData, message: str) -> Path:
+    """Write the next version from the difference between `metadata` and the database at `head()`."""
+    with engine.begin() as connection:
+        config = _config(connection=connection, metadata=metadata)
+        number = f"{len(list((_HERE / 'versions').glob('[0-9]*.py'))) + 1:04}"
+        script = command.revision(config, message, autogenerate=True, rev_id=number)
+    if script is None or isinstance(script, list):
+        raise AssertionError("one revision was asked for")
+    return Path(script.path)
+
+
+def _config(**attributes: Any) -> Config:
+    config = Config(attributes=attributes)
+    config.set_main_option("script_location", str(_HERE).replace("%", "%%"))
+    return config
+
+
+def _take_turns(connection: Connection) -> None:
+    """SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({_LOCK})"))
+
+
+def _set_foreign_keys(connection: Connection, *, is_on: bool) -> None:
+    """SQLite changes a table by building it anew, and would meanwhile delete what refers to the old one."""
+    if connection.dialect.name == "sqlite":
+        # Past SQLAlchemy, because inside a transaction the pragma is ignored.
+        connection.connection.cursor().execute(f"PRAGMA foreign_keys = {'ON' if is_on else 'OFF'}")
+
+
+def _refuse_broken_references(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite" and (
+        broken := connection.execute(text("PRAGMA foreign_key_check")).all()
+    ):
+        raise AssertionError(f"the migration left rows that refer to nothing: {broken[:3]}")
