@@ -85,7 +85,7 @@ def next_due(spec: Spec, heard_at: datetime) -> datetime:
     local = heard_at.astimezone(ZoneInfo(spec.time_zone))
     schedule = croniter(spec.cron or "", local)
     due_at: datetime = schedule.get_next(datetime)
-    if due_at.fold and not (spec.cron or "").split()[1].startswith("*"):
+    while due_at.fold and not (spec.cron or "").split()[1].startswith("*"):
         # The hour that comes twice when summer time ends: what is due at a fixed hour is due once.
         due_at = schedule.get_next(datetime)
     return due_at.astimezone(heard_at.tzinfo)

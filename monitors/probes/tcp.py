@@ -71,6 +71,7 @@ async def _converse(spec: Spec, stream: Stream) -> str:
         if not more:
             break
         heard += more
+        stream.wait_for(f"“{spec.expect[:60]}”")
         if expected.search(heard.decode("utf-8", "replace")) is not None:
             return ""
     if not heard:

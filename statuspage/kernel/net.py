@@ -458,6 +458,10 @@ class Stream:
         """The certificate shown, DER; None on a connection without TLS."""
         return _certificate_shown(self._writer.transport)
 
+    def wait_for(self, what: str) -> None:
+        """Name what is waited for from now on: the cause of a missed deadline is "no … within 10 s"."""
+        self._trail.waiting_for = what
+
     async def write(self, data: bytes) -> None:
         """Raises TargetFault where the other side has gone or takes nothing."""
         try:
