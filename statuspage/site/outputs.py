@@ -1,6 +1,6 @@
 """All public outputs of one snapshot as prepared bytes, and the ASGI front that answers from them.
 
-A read never touches the database. The front page, API and feeds are made at once; other pages when first asked for.
+A read never touches the database.
 """
 
 from collections import OrderedDict
@@ -22,31 +22,37 @@ _MAX_LAZY = 500
 
 
 class Edition:
-    """Everything public at one moment."""
+    """Everything public at one moment. The front page is made at once, the rest by `warm` or when first asked for."""
 
     def __init__(self, snapshot: PageSnapshot, house: House) -> None:
         self.snapshot = snapshot
         self._house = house
         self._now = snapshot.built_at
-        self._lazy: OrderedDict[str, Prepared | None] = OrderedDict()
-        self._eager: dict[str, Prepared] = {}
-        for language in LANGUAGES:
-            self._eager[f"/{language}/"] = self._page(f"/{language}/") or _missing()
-        self._eager |= self._machine_readable()
+        self._pages: OrderedDict[str, Prepared] = OrderedDict()
+        self._front_pages = {f"/{language}/": self._page(f"/{language}/") for language in LANGUAGES}
+        self._machine: dict[str, Prepared] | None = None
 
     def find(self, target: str) -> Prepared | None:
         """The answer for `/pl/history`, `/api/v2/summary.json?lang=en`…; None: not ours."""
-        if found := self._eager.get(target):
+        if found := self._front_pages.get(target):
             return found
-        if target in self._lazy:
-            self._lazy.move_to_end(target)
-            return self._lazy[target]
+        if target.startswith(("/api/", "/history.")):
+            return self.warm().get(target)
+        if target in self._pages:
+            self._pages.move_to_end(target)
+            return self._pages[target]
         made = self._page(target)
         if made is not None:
-            self._lazy[target] = made
-            if len(self._lazy) > _MAX_LAZY:
-                self._lazy.popitem(last=False)
+            self._pages[target] = made
+            if len(self._pages) > _MAX_LAZY:
+                self._pages.popitem(last=False)
         return made
+
+    def warm(self) -> dict[str, Prepared]:
+        """Make API and feeds. Twice at once makes the same twice, which is harmless."""
+        if self._machine is None:
+            self._machine = self._machine_readable()
+        return self._machine
 
     def _page(self, target: str) -> Prepared | None:
         prefix, path = split_language(target)
@@ -72,10 +78,6 @@ class Edition:
                 if language == settings.page.language:
                     made[path] = prepared
         return made
-
-
-def _missing() -> Prepared:
-    raise AssertionError("the front page must always render")
 
 
 def prepared_assets(assets: Mapping[str, tuple[bytes, str]]) -> dict[str, Prepared]:

@@ -62,6 +62,7 @@ class Publisher:
         self._seq = news.snapshot.seq
         self._live.publish(news.messages, snapshot_message(news.snapshot, self._house.settings.page.language))
         _BUILT.observe(clock.monotonic() - started)
+        await asyncio.to_thread(edition.warm)
 
     def _read(self, session: Session, *, now: datetime) -> _News:
         snapshot = self._builder.build(session, now=now)

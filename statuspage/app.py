@@ -1,0 +1,353 @@
+"""The composition root: opens the house, puts routes and middleware together, starts what runs for a long time."""
+
+import asyncio
+import os
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.orm import Session
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import ASGIApp
+
+import monitors.catalogue
+import monitors.store
+import monitors.web
+import notifiers.tables
+import notifiers.web
+import tickets.console
+import tickets.portal
+import tickets.tables
+from monitors.runner import Runner
+from notifiers.dispatcher import Dispatcher
+from statuspage import migrations
+from statuspage.incidents import catalogue, maintenance
+from statuspage.incidents.snapshots import SnapshotBuilder
+from statuspage.kernel import clock, config, lock
+from statuspage.kernel.db import Base, Database
+from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
+from statuspage.kernel.house import House, SignInHint
+from statuspage.kernel.i18n import Catalogues
+from statuspage.kernel.net import Network
+from statuspage.kernel.security import Signer, load_or_make_secret
+from statuspage.kernel.tasks import Wakeup, keep_running
+from statuspage.kernel.web import EXCEPTION_HANDLERS, Guard, Languages
+from statuspage.site import console, live, wire
+from statuspage.site.live import Live
+from statuspage.site.outputs import Edition, Front
+from statuspage.site.publisher import Publisher
+from statuspage.site.static_site import write
+from tickets.answers import Answers
+
+log = structlog.get_logger(__name__)
+
+GRACE_S = 5
+
+
+class Role(StrEnum):
+    """What a process does. One process may do everything; with PostgreSQL they may be spread."""
+
+    WEB = "web"
+    PROBER = "prober"
+    WORKER = "worker"
+
+
+ALL_ROLES = frozenset(Role)
+
+
+# --- the house ---
+
+
+def open_database(settings: config.Settings) -> Database:
+    """The database of these settings. Makes the data directory where it is missing."""
+    try:
+        Path(settings.data.dir).mkdir(parents=True, exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise Invalid("data.dir", f"{settings.data.dir} cannot be made: {error.strerror}") from None
+    return Database(settings.database_url)
+
+
+def open_house(
+    settings: config.Settings, db: Database, *, is_demo: bool = False, sign_in_hints: tuple[SignInHint, ...] = ()
+) -> House:
+    """Everything the rooms are given."""
+    secret = settings.security.secret or load_or_make_secret(Path(settings.data.dir))
+    return House(
+        settings=settings,
+        db=db,
+        network=Network(settings.security.allow_networks),
+        signer=Signer(secret),
+        catalogues=Catalogues(),
+        is_demo=is_demo,
+        sign_in_hints=sign_in_hints,
+    )
+
+
+# --- the application ---
+
+
+@dataclass
+class Application:
+    """The ASGI application and what has to run beside it."""
+
+    house: House
+    roles: frozenset[Role] = ALL_ROLES
+    extra_routes: Sequence[BaseRoute] = ()
+    tasks: dict[str, Callable[[], Awaitable[None]]] = field(init=False, default_factory=dict)
+    asgi: ASGIApp = field(init=False)
+    on_ready: Callable[[], None] = lambda: None
+
+    def __post_init__(self) -> None:
+        house, settings = self.house, self.house.settings
+        self.live = Live(settings)
+        self.runner = Runner(house) if Role.PROBER in self.roles else None
+        self.dispatcher = Dispatcher(house) if Role.WORKER in self.roles else None
+        starlette = Starlette(
+            routes=self._routes(),
+            middleware=[
+                Middleware(Languages, default=settings.page.language),
+                Middleware(Guard, base_url=settings.server.base_url),
+            ],
+            exception_handlers=EXCEPTION_HANDLERS,
+            lifespan=self._lifespan,
+            max_body_size=settings.server.max_body_bytes,
+        )
+        starlette.state.house = house
+        self.front = Front(starlette, default_language="pl" if settings.page.language == "pl" else "en")
+        self.publisher = Publisher(house, self.front, self.live)
+        self.asgi = self.front
+        self._plan_tasks()
+
+    def _routes(self) -> list[BaseRoute]:
+        routes: list[BaseRoute] = [
+            Route("/healthz", healthz),
+            Route("/readyz", self._readyz),
+            Route("/metrics", metrics),
+            *monitors.web.routes(),
+        ]
+        if Role.WEB in self.roles:
+            panels = [monitors.store.panel, notifiers.web.panel, tickets.console.panel]
+            routes += [
+                *live.routes(self.live),
+                *console.routes(panels),
+                *notifiers.web.routes(),
+                *tickets.portal.routes(),
+                *tickets.console.routes(),
+                *self.extra_routes,
+            ]
+        return routes
+
+    def _plan_tasks(self) -> None:
+        self.tasks["watch"] = self.house.db.watch
+        if Role.WEB in self.roles:
+            self.tasks["publisher"] = self.publisher.run
+        if self.runner is not None:
+            self.tasks["runner"] = self.runner.run
+        if self.dispatcher is not None:
+            self.tasks["dispatcher"] = self.dispatcher.run
+            self.tasks["answers"] = Answers(self.house).run
+            self.tasks["calendar"] = Calendar(self.house).run
+
+    @asynccontextmanager
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        if Role.WEB in self.roles:
+            await self.publisher.refresh()
+        running = [asyncio.create_task(keep_running(name, run), name=name) for name, run in self.tasks.items()]
+        self.on_ready()
+        try:
+            yield
+        finally:
+            self.live.close()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+
+    async def _readyz(self, _request: Request) -> Response:
+        missing = []
+        if self.front.edition is None and Role.WEB in self.roles:
+            missing.append("no page has been rendered yet")
+        if self.runner is not None and not self.runner.ready:
+            missing.append("not every monitor has a result")
+        if self.dispatcher is not None and not self.dispatcher.relay_tried:
+            missing.append("the mail relay was not tried yet")
+        return PlainTextResponse("\n".join(missing or ["ready"]) + "\n", 503 if missing else 200)
+
+
+async def healthz(_request: Request) -> Response:
+    """The process answers."""
+    return PlainTextResponse("ok\n")
+
+
+async def metrics(_request: Request) -> Response:
+    """Prometheus metrics."""
+    return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+
+class Calendar:
+    """Jobs by the wall clock: maintenance at its times, roll-ups, retention."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._wakeup = Wakeup()
+        house.db.on_commit(self._wakeup.wake)
+
+    async def run(self) -> None:
+        """Forever."""
+        from apscheduler.schedulers.asyncio import AsyncIOScheduler
+        from apscheduler.triggers.date import DateTrigger
+
+        scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True}, timezone="UTC")
+        keep = self._house.settings.monitors.keep_results
+        scheduler.add_job(self._tell_faults(self._roll_up), "cron", minute="*/5", second=20)
+        scheduler.add_job(self._tell_faults(lambda: self._forget(keep)), "cron", minute=40)
+        scheduler.start()
+        try:
+            while True:
+                due_at = await self._house.db.read(maintenance.next_due_at)
+                if due_at is not None:
+                    scheduler.add_job(
+                        self._tell_faults(self._advance), DateTrigger(due_at), id="maintenance", replace_existing=True
+                    )
+                await self._wakeup.wait(60)
+        finally:
+            scheduler.shutdown(wait=False)
+
+    async def _advance(self) -> None:
+        await self._house.db.run(maintenance.advance, now=clock.now(), policy=self._house.settings.incidents)
+
+    async def _roll_up(self) -> None:
+        await self._house.db.run(monitors.store.roll_up, now=clock.now())
+
+    async def _forget(self, keep: object) -> None:
+        await self._house.db.run(monitors.store.forget, now=clock.now(), keep=keep)
+
+    @staticmethod
+    def _tell_faults(job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def run() -> None:
+            try:
+                await job()
+            except Exception:
+                log.exception("calendar.failed")
+
+        return run
+
+
+# --- serving ---
+
+
+def server_config(app: ASGIApp, settings: config.Settings) -> dict[str, object]:
+    """Keyword arguments of `uvicorn.Config`."""
+    return {
+        "app": app,
+        "host": settings.server.host,
+        "port": settings.server.port,
+        "loop": "uvloop",
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "proxy_headers": bool(settings.server.trusted_proxies),
+        "forwarded_allow_ips": list(settings.server.trusted_proxies),
+        "timeout_graceful_shutdown": GRACE_S,
+        **wire.server_options(),
+    }
+
+
+def serve(settings: config.Settings, db: Database, *, roles: frozenset[Role] = ALL_ROLES) -> None:
+    """Serve until a signal. Refuses a database of another version, and a SQLite directory that is served already."""
+    import uvicorn
+
+    require_current(db)
+    application = Application(open_house(settings, db), roles)
+    with held(settings, db):
+        uvicorn.Server(uvicorn.Config(**server_config(application.asgi, settings))).run()  # type: ignore[arg-type]
+
+
+def held(settings: config.Settings, db: Database):  # type: ignore[no-untyped-def]
+    """The data directory's lock; several servers may share a PostgreSQL."""
+    return lock.hold(Path(settings.data.dir)) if db.is_sqlite else suppress()
+
+
+# --- verbs of the CLI that need more than one room ---
+
+
+def migrate(settings: config.Settings) -> str:
+    """Bring the tables up to date; returns what it did."""
+    db = open_database(settings)
+    before = migrations.current(db.engine)
+    migrations.upgrade(db.engine, Base.metadata)
+    after = migrations.current(db.engine)
+    return f"at {after} already" if before == after else f"from {before or 'empty'} to {after}"
+
+
+def require_current(db: Database) -> None:
+    """Raises Conflict when the tables are not those of this version."""
+    if (current := migrations.current(db.engine)) != migrations.head():
+        raise Conflict(f"the database is at version {current or 'none'}, {migrations.head()} is needed; run statuspage migrate")
+
+
+def apply_catalogue(
+    settings: config.Settings, db: Database, declared: catalogue.Catalogue, *, where: str, dry_run: bool = False
+) -> list[str]:
+    """Apply groups, services and monitors in one unit of work. Returns a line for each difference."""
+    checked = monitors.catalogue.parse_monitors(declared.monitors, where=where)
+    now = clock.now()
+
+    class DryRun(Exception):
+        pass
+
+    lines: list[str] = []
+
+    def verb(session: Session) -> None:
+        lines[:] = catalogue.apply(session, declared, now=now).lines
+        lines.extend(monitors.catalogue.apply(session, checked, now=now))
+        if dry_run:
+            raise DryRun
+
+    with suppress(DryRun):
+        db.run_now(verb)
+    return lines
+
+
+def probe_once(settings: config.Settings, db: Database, monitor: str) -> list[str]:
+    """One check now; returns lines that say what it saw."""
+    house = open_house(settings, db)
+    return asyncio.run(monitors.store.probe_now(house, monitor))
+
+
+def publish_site(settings: config.Settings, db: Database, directory: Path) -> int:
+    """Write every public page as a file with its compressed twins. Returns how many pages."""
+    house = open_house(settings, db)
+    builder = SnapshotBuilder(settings.zone, counts_maintenance=settings.page.uptime_counts_maintenance)
+    snapshot = db.read_now(builder.build, now=clock.now())
+    return write(Edition(snapshot, house), directory, default_language=settings.page.language)
+
+
+def backup(settings: config.Settings, file: Path) -> str:
+    """A consistent copy of a SQLite database, taken while the server runs."""
+    db = open_database(settings)
+    if not db.is_sqlite:
+        raise Invalid("data.database_url", "is not SQLite; use pg_dump")
+    if file.exists():
+        raise Conflict(f"{file} exists already")
+    source = Path(db.engine.url.database or "")
+    if not source.exists():
+        raise NotFound(f"{source} does not exist yet")
+    partial = file.with_name(file.name + ".partial")
+    try:
+        with sqlite3.connect(source) as origin, sqlite3.connect(partial) as target:
+            origin.backup(target)
+        os.replace(partial, file)
+    except (sqlite3.Error, OSError) as error:
+        partial.unlink(missing_ok=True)
+        raise Error(f"{file}: cannot be written: {error}") from None
+    return f"wrote {file}"
