@@ -119,7 +119,7 @@ def _kind(annotation: Any) -> str:
     if typing.get_origin(annotation) in (tuple, list):
         return f"list of {_kind(typing.get_args(annotation)[0])}"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
-    return names.get(annotation) or getattr(annotation, "__name__", str(annotation))
+    return names.get(annotation) or str(getattr(annotation, "__name__", annotation))
 
 
 def _default(field: Any) -> str:
