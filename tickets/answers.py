@@ -20,7 +20,7 @@ from statuspage.kernel.errors import Unavailable
 from statuspage.kernel.events import Consumer, done, pending
 from statuspage.kernel.house import House
 from tickets import letters, links, requests, rules
-from tickets.rules import AnswerState, State
+from tickets.rules import AnswerState, Cancelled, State
 from tickets.tables import Ticket, TicketAnswer, TicketIncidentLink
 
 log = structlog.get_logger(__name__)
@@ -96,24 +96,24 @@ def answer_text(resolution: Update) -> Text:
     return Text(resolution.text_pl, resolution.text_en)
 
 
-def _obstacle(session: Session, owed: TicketAnswer, ticket: Ticket, notice: Notice) -> str | None:
+def _obstacle(session: Session, owed: TicketAnswer, ticket: Ticket, notice: Notice) -> Cancelled | None:
     """Why an answer that was promised must not be given after all."""
     resolution = links.resolution_of(session, notice.id)
     if notice.resolved_at is None or resolution is None:
-        return "reopened"
+        return Cancelled.REOPENED
     if resolution.id != owed.update_id:
-        return "resolved anew"
+        return Cancelled.RESOLVED_ANEW
     is_linked = select(TicketIncidentLink.id).where(
         TicketIncidentLink.ticket_id == ticket.id,
         TicketIncidentLink.notice_id == notice.id,
         TicketIncidentLink.unlinked_at.is_(None),
     )
     if session.scalar(is_linked) is None:
-        return "unlinked"
+        return Cancelled.UNLINKED
     if not rules.may_follow(State(ticket.state), State.RESOLVED):
-        return str(ticket.state)
-    if other := links.other_open_incident(session, ticket.id, notice.id):
-        return f"waits for incident {other}"
+        return Cancelled.SETTLED
+    if links.has_other_open_incident(session, ticket.id, notice.id):
+        return Cancelled.HELD
     return None
 
 

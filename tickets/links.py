@@ -12,7 +12,7 @@ from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, NoticeService, Service, Update
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from tickets import requests, rules
-from tickets.rules import AnswerState, How, State
+from tickets.rules import AnswerState, Cancelled, How, State
 from tickets.tables import Ticket, TicketAnswer, TicketIncidentLink
 
 SHOWN = 150  # suggestions and linked tickets on one page; linking those brings the next
@@ -375,7 +375,7 @@ def unlink(session: Session, number: str, notice_id: str, *, reason: str, by: st
     cancel(
         session,
         [TicketAnswer.ticket_id == ticket.id, TicketAnswer.notice_id == notice_id],
-        "unlinked",
+        Cancelled.UNLINKED,
         now=now,
     )
     others = session.scalar(_holding(ticket.id).with_only_columns(func.count())) or 0
@@ -441,9 +441,9 @@ def _holding(ticket_id: str) -> Select[str]:
     )
 
 
-def other_open_incident(session: Session, ticket_id: str, notice_id: str) -> str | None:
-    """Another incident that goes on and that the ticket is linked to."""
-    return session.scalar(
+def has_other_open_incident(session: Session, ticket_id: str, notice_id: str) -> bool:
+    """Whether the ticket is linked to another incident, one that goes on."""
+    found = session.scalar(
         select(TicketIncidentLink.notice_id)
         .join(Notice, Notice.id == TicketIncidentLink.notice_id)
         .where(
@@ -454,6 +454,7 @@ def other_open_incident(session: Session, ticket_id: str, notice_id: str) -> str
         )
         .limit(1)
     )
+    return found is not None
 
 
 # --- promised ---
@@ -474,7 +475,7 @@ def follow(session: Session, notice_id: str, *, reopen_window: timedelta, now: d
     elif notice.resolved_at is not None:
         promise(session, notice, reopen_window=reopen_window, now=now)
     else:
-        cancel(session, [TicketAnswer.notice_id == notice_id], "reopened", now=now)
+        cancel(session, [TicketAnswer.notice_id == notice_id], Cancelled.REOPENED, now=now)
 
 
 def promise(session: Session, notice: Notice, *, reopen_window: timedelta, now: datetime) -> None:
@@ -518,7 +519,9 @@ def promise(session: Session, notice: Notice, *, reopen_window: timedelta, now: 
     session.info["notify"] = True
 
 
-def cancel(session: Session, which: Sequence[ColumnElement[bool]], reason: str, *, now: datetime) -> None:
+def cancel(
+    session: Session, which: Sequence[ColumnElement[bool]], reason: Cancelled, *, now: datetime
+) -> None:
     """Take back answers that were promised and are not given yet."""
     session.execute(
         update(TicketAnswer)
@@ -531,7 +534,7 @@ def cancel(session: Session, which: Sequence[ColumnElement[bool]], reason: str, 
 def _move(session: Session, merged: Notice, *, reopen_window: timedelta, now: datetime) -> None:
     """The links of a merged incident follow it: its own last words are no solution."""
     into = _not_merged(session, merged.id)
-    cancel(session, [TicketAnswer.notice_id == merged.id], "merged", now=now)
+    cancel(session, [TicketAnswer.notice_id == merged.id], Cancelled.MERGED, now=now)
     for found in session.scalars(
         select(TicketIncidentLink).where(TicketIncidentLink.notice_id == merged.id, _open)
     ).all():

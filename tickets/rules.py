@@ -67,6 +67,17 @@ class AnswerState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Cancelled(StrEnum):
+    """Why a promised answer was not given; msgids."""
+
+    REOPENED = "the incident was reopened"
+    RESOLVED_ANEW = "a newer resolution answers"
+    MERGED = "the incident was merged into another"
+    UNLINKED = "the link was ended"
+    SETTLED = "the request was settled otherwise"
+    HELD = "it waits for another incident"
+
+
 PENDING = frozenset({State.PENDING_CUSTOMER, State.PENDING_INCIDENT, State.PENDING_APPROVAL})
 UNSOLVED = frozenset({State.NEW, State.OPEN}) | PENDING
 FINAL = frozenset({State.CLOSED, State.REJECTED, State.MERGED, State.WITHDRAWN})
@@ -232,7 +243,7 @@ def _has_controls(text: str) -> bool:
 
 
 def tidied(text: str) -> str:
-    """What was typed, without what a paste drags along: foreign line ends and invisible formatting characters."""
+    """What was typed, without what a paste drags along: foreign line ends, invisible formatting."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n")
     return "".join(c for c in lines if unicodedata.category(c) != "Cf" or c in _JOINERS)
 
