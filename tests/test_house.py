@@ -1,4 +1,4 @@
-"""The house rules that no linter knows: where things may stand, how they may grow, what must be documented."""
+"""The house rules that no linter knows: where things may stand, how they may grow, what is documented."""
 
 import ast
 import re
