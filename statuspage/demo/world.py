@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,20 @@ def _as_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _free_port() -> int:
+    """A port that nobody uses now: the base address has to be known before the product listens."""
+    with socket.create_server((HOST, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
 class World:
     """All of the demo that is not the product. `settings` and `catalogue` exist once it has started."""
 
     def __init__(self, data_dir: Path, port: int) -> None:
+        """`port` is the product's; 0 picks a free one."""
         self.data_dir = data_dir.resolve()
-        self.port = port
+        self.port = port or _free_port()
         self.simulator = Simulator(CATALOGUE.read_text(encoding="utf-8"), self.data_dir / "tls")
         self.catcher = Catcher(self.data_dir / "mail")
         self._control = Control(self.simulator)

@@ -57,3 +57,7 @@ async def test_a_world_can_be_started_again_on_its_directory(tmp_path: Path) -> 
         world = World(tmp_path, 8000)
         await world.start()
         await world.stop()
+
+
+def test_port_0_is_made_a_real_one_before_anything_is_written(tmp_path: Path) -> None:
+    assert World(tmp_path, 0).port > 1024
