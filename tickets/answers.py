@@ -13,13 +13,14 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from statuspage.incidents.rules import NoticeKind
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, Update
 from statuspage.kernel import clock
 from statuspage.kernel.errors import Unavailable
 from statuspage.kernel.events import Consumer, done, pending
 from statuspage.kernel.house import House
-from tickets import letters, links, requests, rules
+from tickets import letters, links, promises, requests, rules
 from tickets.rules import AnswerState, Cancelled, State
 from tickets.tables import Ticket, TicketAnswer, TicketIncidentLink
 
@@ -37,8 +38,27 @@ def consume(session: Session, *, reopen_window: timedelta, now: datetime, limit:
         # First, so that on PostgreSQL a second consumer waits here and then finds the answers owed already.
         done(session, Consumer.TICKETS, event.seq)
         if event.kind.startswith("incident."):
-            links.follow(session, event.subject_id, reopen_window=reopen_window, now=now)
+            follow(session, event.subject_id, reopen_window=reopen_window, now=now)
     return len(events)
+
+
+def follow(session: Session, notice_id: str, *, reopen_window: timedelta, now: datetime) -> None:
+    """Bring what is promised in line with the incident as it is now; doing it again changes nothing.
+
+    Over: every linked ticket is owed one answer. Going on: no answer is due. Merged: the links go with it,
+    for its own last words are no solution.
+    """
+    known = session.get(Notice, notice_id)
+    if known is None or known.published_at is None or known.kind != NoticeKind.INCIDENT:
+        return
+    notice = links.locked_incident(session, notice_id)
+    if notice.id != notice_id:
+        promises.cancel(session, [TicketAnswer.notice_id == notice_id], Cancelled.MERGED, now=now)
+        links.move(session, notice_id, notice, now=now)
+    if notice.resolved_at is None:
+        promises.cancel(session, [TicketAnswer.notice_id == notice.id], Cancelled.REOPENED, now=now)
+    else:
+        promises.promise(session, notice, reopen_window=reopen_window, now=now)
 
 
 def due(session: Session, *, now: datetime, limit: int = 100) -> Sequence[int]:
@@ -98,7 +118,7 @@ def answer_text(resolution: Update) -> Text:
 
 def _obstacle(session: Session, owed: TicketAnswer, ticket: Ticket, notice: Notice) -> Cancelled | None:
     """Why an answer that was promised must not be given after all."""
-    resolution = links.resolution_of(session, notice.id)
+    resolution = promises.resolution_of(session, notice.id)
     if notice.resolved_at is None or resolution is None:
         return Cancelled.REOPENED
     if resolution.id != owed.update_id:

@@ -4,14 +4,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Select, case, func, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, Select, case, func, or_, select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents.rules import UNRESOLVED, NoticeKind
+from statuspage.incidents.rules import NoticeKind
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, NoticeService, Service, Update
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
-from tickets import requests, rules
+from tickets import promises, requests, rules
 from tickets.rules import AnswerState, Cancelled, How, State
 from tickets.tables import Ticket, TicketAnswer, TicketIncidentLink
 
@@ -95,7 +95,7 @@ def _viewed(session: Session, notice: Notice) -> IncidentView:
     last = session.scalars(
         select(Update).where(Update.notice_id == notice.id).order_by(Update.position.desc()).limit(1)
     ).first()
-    over = resolution_of(session, notice.id) if notice.resolved_at else None
+    over = promises.resolution_of(session, notice.id) if notice.resolved_at else None
     codes = session.scalars(
         select(Service.code)
         .join(NoticeService, NoticeService.service_id == Service.id)
@@ -114,18 +114,6 @@ def _viewed(session: Session, notice: Notice) -> IncidentView:
         resolution=Text(over.text_pl, over.text_en) if over else None,
         services=tuple(codes),
     )
-
-
-def resolution_of(session: Session, notice_id: str) -> Update | None:
-    """The update that said it is over: the first after the last that said it goes on."""
-    found = None
-    for said in session.scalars(
-        select(Update).where(Update.notice_id == notice_id).order_by(Update.position.desc())
-    ):
-        if said.status in UNRESOLVED:
-            break
-        found = said
-    return found
 
 
 # --- suggested ---
@@ -310,7 +298,7 @@ def link(
     An incident that is over already answers once `reopen_window` has passed. Linking twice is linking once.
     Raises NotFound, or Conflict when the ticket is solved or waits for another incident.
     """
-    notice = _not_merged(session, notice_id)
+    notice = locked_incident(session, notice_id)
     ticket = requests.locked(session, number)
     if _is_linked(session, ticket, notice):
         return
@@ -318,7 +306,7 @@ def link(
         raise Conflict(refusal)
     _link(session, ticket, notice, how=how, by=by, now=now)
     if notice.resolved_at is not None:
-        promise(session, notice, reopen_window=reopen_window, now=now)
+        promises.promise(session, notice, reopen_window=reopen_window, now=now)
 
 
 @dataclass(frozen=True, slots=True)
@@ -339,7 +327,7 @@ def link_many(
     now: datetime,
 ) -> Outcome:
     """Confirm suggestions: all of `numbers` in one unit of work. Raises NotFound for the incident."""
-    notice = _not_merged(session, notice_id)
+    notice = locked_incident(session, notice_id)
     tickets = session.scalars(
         select(Ticket).where(Ticket.number.in_(set(numbers))).order_by(Ticket.id).with_for_update()
     ).all()
@@ -352,7 +340,7 @@ def link_many(
             _link(session, ticket, notice, how=How.SUGGESTED, by=by, now=now)
         done.append(ticket.number)
     if notice.resolved_at is not None:
-        promise(session, notice, reopen_window=reopen_window, now=now)
+        promises.promise(session, notice, reopen_window=reopen_window, now=now)
     return Outcome(tuple(sorted(done)), tuple(sorted(moved_on)))
 
 
@@ -372,7 +360,7 @@ def unlink(session: Session, number: str, notice_id: str, *, reason: str, by: st
     if found is None:
         raise NotFound(f"request {number} is not linked to incident {notice_id}")
     _end(session, found, reason=reason, by=by, now=now)
-    cancel(
+    promises.cancel(
         session,
         [TicketAnswer.ticket_id == ticket.id, TicketAnswer.notice_id == notice_id],
         Cancelled.UNLINKED,
@@ -383,7 +371,7 @@ def unlink(session: Session, number: str, notice_id: str, *, reason: str, by: st
     requests.enter(session, ticket, enter_state, by=by, now=now)
 
 
-def _not_merged(session: Session, notice_id: str) -> Notice:
+def locked_incident(session: Session, notice_id: str) -> Notice:
     """The incident to link to: where one was merged into another, that other."""
     notice = _published(session, notice_id, lock=True)
     seen = {notice.id}
@@ -457,90 +445,13 @@ def has_other_open_incident(session: Session, ticket_id: str, notice_id: str) ->
     return found is not None
 
 
-# --- promised ---
-
-
-def follow(session: Session, notice_id: str, *, reopen_window: timedelta, now: datetime) -> None:
-    """Bring what is promised in line with the incident as it is now; doing it again changes nothing.
-
-    Over: every linked ticket is owed one answer. Going on: no answer is due. Merged: the links go with it.
-    """
-    notice = session.scalar(
-        _incidents().where(Notice.id == notice_id).with_for_update().execution_options(populate_existing=True)
-    )
-    if notice is None:
-        return
-    if notice.merged_into_id is not None:
-        _move(session, notice, reopen_window=reopen_window, now=now)
-    elif notice.resolved_at is not None:
-        promise(session, notice, reopen_window=reopen_window, now=now)
-    else:
-        cancel(session, [TicketAnswer.notice_id == notice_id], Cancelled.REOPENED, now=now)
-
-
-def promise(session: Session, notice: Notice, *, reopen_window: timedelta, now: datetime) -> None:
-    """Owe the resolution's answer to every linked ticket that is unsolved and is not owed it yet.
-
-    The caller holds the incident's row, so that two do not promise at once.
-    """
-    resolution = resolution_of(session, notice.id)
-    if resolution is None or notice.resolved_at is None:
-        return
-    due_at = rules.answer_due_at(notice.resolved_at, reopen_window=reopen_window, now=now)
-    unsolved = (
-        select(Ticket.id)
-        .join(TicketIncidentLink, TicketIncidentLink.ticket_id == Ticket.id)
-        .where(TicketIncidentLink.notice_id == notice.id, _open, Ticket.state.in_(rules.UNSOLVED))
-    )
-    session.execute(
-        update(TicketAnswer)
-        .where(
-            TicketAnswer.update_id == resolution.id,
-            TicketAnswer.state == AnswerState.CANCELLED,
-            TicketAnswer.ticket_id.in_(unsolved),
-        )
-        .values(state=AnswerState.WAITING, reason="", due_at=due_at, finished_at=None)
-        .execution_options(synchronize_session=False)
-    )
-    owed_already = select(TicketAnswer.id).where(
-        TicketAnswer.ticket_id == Ticket.id, TicketAnswer.update_id == resolution.id
-    )
-    owed = unsolved.where(~owed_already.exists()).with_only_columns(
-        Ticket.id,
-        literal(notice.id),
-        literal(resolution.id),
-        literal(AnswerState.WAITING.value),
-        literal(""),
-        literal(due_at, TicketAnswer.due_at.type),
-        literal(now, TicketAnswer.created_at.type),
-    )
-    columns = ["ticket_id", "notice_id", "update_id", "state", "reason", "due_at", "created_at"]
-    session.execute(insert(TicketAnswer).from_select(columns, owed))
-    session.info["notify"] = True
-
-
-def cancel(
-    session: Session, which: Sequence[ColumnElement[bool]], reason: Cancelled, *, now: datetime
-) -> None:
-    """Take back answers that were promised and are not given yet."""
-    session.execute(
-        update(TicketAnswer)
-        .where(TicketAnswer.state == AnswerState.WAITING, *which)
-        .values(state=AnswerState.CANCELLED, reason=reason, finished_at=now)
-        .execution_options(synchronize_session=False)
-    )
-
-
-def _move(session: Session, merged: Notice, *, reopen_window: timedelta, now: datetime) -> None:
-    """The links of a merged incident follow it: its own last words are no solution."""
-    into = _not_merged(session, merged.id)
-    cancel(session, [TicketAnswer.notice_id == merged.id], Cancelled.MERGED, now=now)
-    for found in session.scalars(
-        select(TicketIncidentLink).where(TicketIncidentLink.notice_id == merged.id, _open)
-    ).all():
-        _end(session, found, reason=f"merged into {into.id}", by=requests.SYSTEM, now=now)
-        ticket = session.get_one(Ticket, found.ticket_id)
+def move(session: Session, merged_id: str, into: Notice, *, now: datetime) -> None:
+    """The links of a merged incident go with it."""
+    found = session.scalars(
+        select(TicketIncidentLink).where(TicketIncidentLink.notice_id == merged_id, _open)
+    ).all()
+    for old in found:
+        _end(session, old, reason=f"merged into {into.id}", by=requests.SYSTEM, now=now)
+        ticket = session.get_one(Ticket, old.ticket_id, with_for_update=True)
         if not _is_linked(session, ticket, into) and ticket.state in rules.UNSOLVED:
             _link(session, ticket, into, how=How.AUTOMATIC, by=requests.SYSTEM, now=now)
-    if into.resolved_at is not None:
-        promise(session, into, reopen_window=reopen_window, now=now)

@@ -258,6 +258,7 @@ class Row:
     service_code: str | None
     subject: str
     requester_name: str
+    requester_email: str | None
     created_at: datetime
     updated_at: datetime
 
@@ -298,6 +299,7 @@ def row(ticket: Ticket, service_code: str | None) -> Row:
         service_code=service_code,
         subject=ticket.subject,
         requester_name=ticket.requester_name,
+        requester_email=ticket.requester_email,
         created_at=ticket.created_at,
         updated_at=ticket.updated_at,
     )

@@ -177,9 +177,9 @@ def problems(draft: Draft) -> tuple[Problem, ...]:
     found = (
         ("kind", _kind_problem(draft)),
         ("service", _service_problem(draft)),
-        ("text", text_problem(draft.text)),
         ("name", _name_problem(draft.name)),
         ("email", _email_problem(draft.email)),
+        ("text", text_problem(draft.text)),
     )
     return tuple(Problem(field, message) for field, message in found if message)
 
@@ -199,7 +199,7 @@ def text_problem(text: str) -> str | None:
     if len(text.strip()) < MIN_TEXT:
         return "Describe what you need in at least 10 characters."
     if len(text) > MAX_TEXT:
-        return "The text is too long: at most 5000 characters fit. Shorten it; you can add more later."
+        return "The text is too long: at most 5000 characters fit. Shorten it."
     if _has_controls(text.replace("\n", "").replace("\t", "")):
         return "The text contains characters that cannot be shown. Type it anew or paste it as plain text."
     return None
