@@ -5,9 +5,13 @@ import json
 import os
 import socket
 from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from statuspage.demo import history, latencies, people
 from statuspage.demo.control import Control, Running
 from statuspage.demo.mailbox import Catcher
 from statuspage.demo.simulator import HOST, Simulator, fill
@@ -50,6 +54,15 @@ def _as_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
     for name, values in sections.items():
         lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())]
     return "\n".join(lines) + "\n"
+
+
+def populate(session: Session, settings: config.Settings, *, now: datetime) -> bool:
+    """Give an applied catalogue its history, latencies, subscribers and requests; False when it has one."""
+    is_fresh = history.fill(session, zone=settings.zone, now=now)
+    if is_fresh:
+        latencies.fill(session, now=now)
+        people.fill(session, settings=settings.tickets, now=now)
+    return is_fresh
 
 
 def _free_port() -> int:
