@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import structlog
 from sqlalchemy import DateTime, Dialect, Engine, MetaData, String, create_engine, event, text
@@ -35,6 +35,7 @@ _ALPHABET = string.ascii_lowercase + string.digits
 _ATTEMPTS = 5
 _BUSY_TIMEOUT_MS = 5000
 _POLL_S = 0.1
+_DISK_FULL = "53100"  # PostgreSQL, appendix A
 CHANNEL = "statuspage"
 
 
@@ -70,7 +71,7 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
-    type_annotation_map = {datetime: UtcDateTime, str: String}
+    type_annotation_map: ClassVar[dict[Any, Any]] = {datetime: UtcDateTime, str: String}
 
 
 def new_id() -> str:
@@ -81,20 +82,25 @@ def new_id() -> str:
 class Database:
     """Units of work on one database. Safe to share between tasks of one event loop."""
 
-    def __init__(self, url: str, *, readers: int = 4) -> None:
+    def __init__(self, url: str, *, readers: int = 4, busy_timeout_ms: int = _BUSY_TIMEOUT_MS) -> None:
         self.url = url
         self.is_sqlite = make_url(url).get_backend_name() == "sqlite"
         if self.is_sqlite:
-            self._writer = _sqlite_engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
-            self._reader = _sqlite_engine(url, pool_size=readers, begin="BEGIN", query_only=True)
+            self._writer = _sqlite_engine(url, busy_timeout_ms, pool_size=1, begin="BEGIN IMMEDIATE")
+            self._reader = _sqlite_engine(
+                url, busy_timeout_ms, pool_size=readers, begin="BEGIN", query_only=True
+            )
         else:
-            self._writer = self._reader = create_engine(url, pool_size=readers + 4, pool_pre_ping=True)
+            self._writer = create_engine(url, pool_size=readers + 4, pool_pre_ping=True)
+            self._reader = self._writer.execution_options(
+                isolation_level="REPEATABLE READ", postgresql_readonly=True
+            )
         self._write_threads = ThreadPoolExecutor(1 if self.is_sqlite else 4, "db-write")
         self._read_threads = ThreadPoolExecutor(readers, "db-read")
         self._listeners: list[Callable[[], None]] = []
 
     def on_commit(self, listener: Callable[[], None]) -> None:
-        """Call `listener` in the event loop after every commit, of this process or (with `watch`) another's."""
+        """Call `listener` in the event loop after every commit; with `watch`, of other processes too."""
         self._listeners.append(listener)
 
     async def run(self, verb: Verb[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -128,10 +134,10 @@ class Database:
                     session.commit()
                     return result
             except DBAPIError as error:
-                if not _passes(error):
+                if not (passes := _passes(error)) and not _is_full(error):
                     raise
-                log.warning("database.retry", attempt=attempt, reason=str(error.orig))
-                if attempt == _ATTEMPTS:
+                log.warning("database.failed", attempt=attempt, reason=str(error.orig))
+                if not passes or attempt == _ATTEMPTS:
                     raise Unavailable(f"the database cannot be used for now: {error.orig}") from error
                 time.sleep(0.05 * 2**attempt)
         raise AssertionError("unreachable")
@@ -154,7 +160,7 @@ class Database:
             seen = None
             while True:
                 (version,) = connection.execute("PRAGMA data_version").fetchone()
-                if seen is not None and version != seen:
+                if version != seen:  # the first time, too: whatever happened while nobody watched
                     self.wake()
                 seen = version
                 await asyncio.sleep(_POLL_S)
@@ -197,13 +203,15 @@ class Database:
         return self._writer
 
 
-def _sqlite_engine(url: str, *, pool_size: int, begin: str, query_only: bool = False) -> Engine:
+def _sqlite_engine(
+    url: str, busy_timeout_ms: int, *, pool_size: int, begin: str, query_only: bool = False
+) -> Engine:
     engine = create_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=30)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late for BEGIN IMMEDIATE
-        connection.execute(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}")
+        connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
@@ -218,13 +226,24 @@ def _sqlite_engine(url: str, *, pool_size: int, begin: str, query_only: bool = F
 
 
 def _passes(error: DBAPIError) -> bool:
-    """Whether trying again may help: locked, restarted, deadlocked. A full disk or a broken rule does not pass."""
+    """Whether trying again may help: locked, restarted, deadlocked; not with a full disk or a broken rule."""
     if error.connection_invalidated:
         return True
-    if not isinstance(error, OperationalError):
-        return False
-    reason = str(error.orig).lower()
-    return "syntax" not in reason and "no such" not in reason
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_code(error.orig) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return isinstance(error, OperationalError) and not _is_full(error)
+
+
+def _is_full(error: DBAPIError) -> bool:
+    """Whether there is no room left: nothing to try again, and no reason to give up for good."""
+    if isinstance(error.orig, sqlite3.Error):
+        return _sqlite_code(error.orig) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+    return getattr(error.orig, "sqlstate", None) == _DISK_FULL
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    """The primary result code; the rest of the number says where it happened."""
+    return getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
 
 
 @contextmanager
