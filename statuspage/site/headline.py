@@ -15,7 +15,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """`sentence` is the heading; `title` is its short form for tabs and search results; `rest` are further sentences."""
+    """`sentence` is the heading, `title` its short form for tabs and search results, `rest` is said below."""
 
     css: str
     shape: str
@@ -33,7 +33,7 @@ def shown_status(service: ServiceView) -> str:
 
 
 class Sentences:
-    """Counts services in words, in one language. `when` writes an instant."""
+    """Counts services in words, in one language."""
 
     def __init__(self, catalogues: Catalogues, language: str) -> None:
         self._catalogues = catalogues

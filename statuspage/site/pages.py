@@ -1,4 +1,4 @@
-"""The public pages, rendered from one PageSnapshot ahead of requests: front page, archive, permalinks, services.
+"""The public pages, rendered from one PageSnapshot ahead of requests: front, archive, permalinks, services.
 
 View models are prepared here so that the templates only place them. No database, no clock, no request.
 """
@@ -24,7 +24,7 @@ from statuspage.incidents.snapshot import (
 from statuspage.incidents.words import SHAPES, notice_word, service_word, status_word
 from statuspage.kernel import web
 from statuspage.kernel.house import House
-from statuspage.kernel.i18n import format_day, format_instant, format_month
+from statuspage.kernel.i18n import format_clock, format_day, format_instant, format_month
 from statuspage.site import charts, prose
 from statuspage.site.assets import asset, assets
 from statuspage.site.headline import UNKNOWN, headline, shown_status
@@ -32,8 +32,16 @@ from statuspage.site.headline import UNKNOWN, headline, shown_status
 __all__ = ["asset", "assets", "render"]
 
 FILTER_FROM = 12  # services; fewer are found by looking
+SAID_AS_VERB = frozenset({"ok", "slow", "part", "down"})  # "NCTS2 works", but "NCTS2: planned work"
 # The light hues of the stylesheet: an icon in a tab cannot read it.
-ICON_FILLS = {"ok": "0a6e5f", "slow": "7a5200", "part": "9c4200", "down": "b3121d", "work": "3d4fa8", "none": "55606b"}
+ICON_FILLS = {
+    "ok": "0a6e5f",
+    "slow": "7a5200",
+    "part": "9c4200",
+    "down": "b3121d",
+    "work": "3d4fa8",
+    "none": "55606b",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,6 @@ class Link:
 
     code: str
     name: str
-    badge: Badge
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +86,30 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """Services whose state an update changed alike."""
+
+    before: Badge
+    after: Badge
+    names: str
+
+
+@dataclass(frozen=True, slots=True)
 class Post:
     """An update as it is shown."""
 
     at: datetime
     word: str
     html: Markup
-    changes: tuple[tuple[str, Badge, Badge], ...]  # name, before, after
+    changes: tuple[Change, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Services in the same state."""
+
+    badge: Badge
+    links: tuple[Link, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +117,7 @@ class Impacted:
     """Services that suffer because another one fails."""
 
     through: str
-    services: tuple[Link, ...]
+    services: tuple[Alike, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +146,11 @@ class Card:
     ended_at: datetime | None
     resolved_at: datetime | None
     duration: timedelta | None
+    period: str
     next_update_at: datetime | None
     scheduled_for: datetime | None
     scheduled_until: datetime | None
-    affected: tuple[Link, ...]
+    affected: tuple[Alike, ...]
     impacted: Impacted | None
     latest: Post | None
     posts: tuple[Post, ...]
@@ -134,7 +159,7 @@ class Card:
     @property
     def names(self) -> str:
         """The services it names directly."""
-        return ", ".join(link.name for link in self.affected)
+        return ", ".join(link.name for alike in self.affected for link in alike.links)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +200,7 @@ class _View:
         self.zone = house.settings.zone
         self._badges = {
             status: Badge(
-                charts.CLASSES.get(status, charts.UNMEASURED),  # type: ignore[call-overload]
+                charts.CLASSES.get(status, charts.UNMEASURED),
                 SHAPES[status],
                 service_word(house.catalogues, language, status),
             )
@@ -189,7 +214,9 @@ class _View:
         services = snapshot.services
         planned = [notice for notice in snapshot.planned if notice.status == MaintenanceStatus.SCHEDULED]
         under_way = [notice for notice in snapshot.planned if notice.status != MaintenanceStatus.SCHEDULED]
-        head = headline(services, self.catalogues, self.language, lambda service: self._instant(service.status_since))
+        head = headline(
+            services, self.catalogues, self.language, lambda service: self._instant(service.status_since)
+        )
         last = next((notice for notice in snapshot.incidents if not notice.is_open), None)
         return self._page(
             "/",
@@ -207,7 +234,11 @@ class _View:
 
     def history(self) -> str:
         notices = sorted(
-            (n for n in (*self.snapshot.incidents, *self.snapshot.maintenances) if n.status != MaintenanceStatus.SCHEDULED),
+            (
+                n
+                for n in (*self.snapshot.incidents, *self.snapshot.maintenances)
+                if n.status != MaintenanceStatus.SCHEDULED
+            ),
             key=lambda notice: notice.began_at,
             reverse=True,
         )
@@ -232,10 +263,14 @@ class _View:
             f"/services/{code}",
             "site/service.html",
             row=row,
-            heading=f"{row.name}: {row.badge.word}",
+            heading=f"{row.name}{' ' if row.badge.css in SAID_AS_VERB else ': '}{row.badge.word}",
             service=service,
             description=row.description,
-            cards=[self._card(n) for n in (*self.snapshot.open_incidents, *self.snapshot.planned) if _names(n, code)],
+            cards=[
+                self._card(n)
+                for n in (*self.snapshot.open_incidents, *self.snapshot.planned)
+                if _names(n, code)
+            ],
             past=[self._card(n) for n in self.snapshot.incidents if not n.is_open and _names(n, code)][:10],
             outages=[self._outage(interval) for interval in service.intervals],
             parents=self._links(service.parents),
@@ -257,7 +292,9 @@ class _View:
     # --- view models ---
 
     def _block(self, group: GroupView) -> Block:
-        return Block(group.code, group.name[self.language], tuple(self._row(service) for service in group.services))
+        return Block(
+            group.code, group.name[self.language], tuple(self._row(service) for service in group.services)
+        )
 
     def _row(self, service: ServiceView) -> Row:
         status = shown_status(service)
@@ -281,10 +318,10 @@ class _View:
     def _bar_label(self, service: ServiceView) -> str:
         return charts.describe(service.days, service.uptime, self.catalogues, self.language)
 
-    def _links(self, codes: Iterable[str]) -> tuple[Link, ...]:
+    def _links(self, codes: Iterable[str]) -> tuple[Alike, ...]:
         wanted = set(codes)
-        return tuple(
-            Link(service.code, service.name[self.language], self._badges[shown_status(service)])
+        return _by_badge(
+            (self._badges[shown_status(service)], Link(service.code, service.name[self.language]))
             for service in self.snapshot.services
             if service.code in wanted
         )
@@ -308,10 +345,11 @@ class _View:
             ended_at=ended_at,
             resolved_at=notice.resolved_at,
             duration=ended_at - notice.began_at if ended_at else None,
+            period=self._period(notice.began_at, ended_at),
             next_update_at=notice.next_update_at if notice.is_open else None,
             scheduled_for=notice.scheduled_for,
             scheduled_until=notice.scheduled_until,
-            affected=tuple(self._affected(affected, notice) for affected in direct),
+            affected=_by_badge(self._affected(affected, notice) for affected in direct),
             impacted=self._impacted(notice),
             latest=posts[0] if posts else None,
             posts=posts,
@@ -319,17 +357,17 @@ class _View:
         )
 
     def _notice_badge(self, notice: NoticeView) -> Badge:
-        if notice.kind == NoticeKind.MAINTENANCE:
-            return self._badges[ServiceStatus.UNDER_MAINTENANCE]
         status = worst(a.status if notice.is_open else a.worst_status for a in notice.affected)
+        if notice.kind == NoticeKind.MAINTENANCE:
+            status = ServiceStatus.UNDER_MAINTENANCE
         badge = self._badges[status]
         return Badge(badge.css, badge.shape, status_word(self.catalogues, self.language, notice.impact))
 
-    def _affected(self, affected: AffectedView, notice: NoticeView) -> Link:
+    def _affected(self, affected: AffectedView, notice: NoticeView) -> tuple[Badge, Link]:
         status = affected.status if notice.is_open else affected.worst_status
         if notice.kind == NoticeKind.MAINTENANCE:
             status = ServiceStatus.UNDER_MAINTENANCE
-        return Link(affected.code, affected.name[self.language], self._badges[status])
+        return self._badges[status], Link(affected.code, affected.name[self.language])
 
     def _impacted(self, notice: NoticeView) -> Impacted | None:
         children = tuple(affected for affected in notice.affected if affected.by_parent)
@@ -337,7 +375,7 @@ class _View:
             return None
         above = self._ancestors(child.code for child in children)
         roots = [a.name[self.language] for a in notice.affected if not a.by_parent and a.code in above]
-        return Impacted(", ".join(roots), tuple(self._affected(child, notice) for child in children))
+        return Impacted(", ".join(roots), _by_badge(self._affected(child, notice) for child in children))
 
     def _ancestors(self, codes: Iterable[str]) -> set[str]:
         parents = {service.code: service.parents for service in self.snapshot.services}
@@ -355,11 +393,17 @@ class _View:
             at=update.display_at,
             word=notice_word(self.catalogues, self.language, update.status),
             html=prose.to_html(update.text[self.language]),
-            changes=tuple(
-                (change.name[self.language], self._badges[change.old_status], self._badges[change.new_status])
-                for change in update.affected
-                if change.old_status != change.new_status
-            ),
+            changes=self._changes(update),
+        )
+
+    def _changes(self, update: UpdateView) -> tuple[Change, ...]:
+        found: dict[tuple[str, str], list[str]] = {}
+        for change in update.affected:
+            if change.old_status != change.new_status:
+                names = found.setdefault((change.old_status, change.new_status), [])
+                names.append(change.name[self.language])
+        return tuple(
+            Change(self._badges[old], self._badges[new], ", ".join(names)) for (old, new), names in found.items()
         )
 
     def _edits(self, notice: NoticeView) -> tuple[Edit, ...]:
@@ -400,6 +444,17 @@ class _View:
     def _instant(self, at: datetime) -> str:
         return format_instant(at, self.language, self.zone, self.now)
 
+    def _period(self, began_at: datetime, ended_at: datetime | None) -> str:
+        """`yesterday 10:30–12:30 (UTC+1)`; both days where they differ."""
+        began = self._instant(began_at)
+        if ended_at is None:
+            return began
+        ended = self._instant(ended_at)
+        began_clock, ended_clock = format_clock(began_at, self.zone), format_clock(ended_at, self.zone)
+        if began.replace(began_clock, "") != ended.replace(ended_clock, ""):
+            return f"{began} – {ended}"
+        return began.replace(began_clock, f"{began_clock}–{ended_clock}")
+
     def _day(self, service: ServiceView) -> str:
         days: Sequence[Any] = service.days
         if not days:
@@ -414,3 +469,11 @@ class _View:
 
 def _names(notice: NoticeView, code: str) -> bool:
     return any(affected.code == code for affected in notice.affected)
+
+
+def _by_badge(services: Iterable[tuple[Badge, Link]]) -> tuple[Alike, ...]:
+    """Services in the same state under one word; the order of the first of each is kept."""
+    found: dict[Badge, list[Link]] = {}
+    for badge, link in services:
+        found.setdefault(badge, []).append(link)
+    return tuple(Alike(badge, tuple(links)) for badge, links in found.items())

@@ -1,4 +1,4 @@
-"""What people write in updates, as safe HTML: Markdown without HTML, and sanitised after that (abuse case 9)."""
+"""What people write in updates, as safe HTML: Markdown without HTML, sanitised after that (abuse case 9)."""
 
 from functools import cache, lru_cache
 
