@@ -108,7 +108,7 @@ class RollupDay(Base):
 
 
 class RollupDue(Base):
-    """An hour or day with data that are not rolled up yet. Written with the data, so late ones are not missed."""
+    """An hour or day with data not rolled up yet. Written with the data, so that late ones are not missed."""
 
     __tablename__ = "rollups_due"
 

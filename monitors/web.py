@@ -1,0 +1,57 @@
+"""What monitors show and take: heartbeats by HTTP, and the board of the operators' console."""
+
+import re
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from monitors.store import BeatKind, BoardRow, board, record_beat
+from statuspage.kernel import clock, web
+from statuspage.kernel.errors import NotFound
+from statuspage.kernel.house import House
+
+_EXIT_CODE = re.compile(r"\d{1,3}")
+
+
+async def heartbeat(request: Request) -> Response:
+    """A sender says success, `start`, `fail` or its exit code. The method and the body do not matter."""
+    house = web.house(request)
+    try:
+        kind, exit_code = _said(request.path_params.get("said", ""))
+        await house.db.run(
+            record_beat,
+            request.path_params["token"],
+            kind,
+            exit_code,
+            signer=house.signer,
+            now=clock.now(),
+        )
+    except NotFound:
+        return PlainTextResponse("not found\n", 404)
+    return PlainTextResponse("OK\n", headers={"Cache-Control": "no-store"})
+
+
+def _said(text: str) -> tuple[BeatKind, int | None]:
+    """What the end of the address says. Raises NotFound for what is no word of ours."""
+    if not text:
+        return BeatKind.SUCCESS, None
+    if text in (BeatKind.START, BeatKind.FAIL):
+        return BeatKind(text), None
+    if _EXIT_CODE.fullmatch(text) and int(text) <= 255:
+        return (BeatKind.SUCCESS, None) if int(text) == 0 else (BeatKind.FAIL, int(text))
+    raise NotFound(f'"{text}" is neither start, fail nor an exit code')
+
+
+async def panel(house: House) -> list[BoardRow]:
+    """Every monitor and how it stands, for the console's board."""
+    return await house.db.read(board)
+
+
+def routes() -> list[BaseRoute]:
+    """The room's addresses."""
+    methods = ["GET", "HEAD", "POST"]
+    return [
+        Route("/heartbeat/{token}", heartbeat, methods=methods),
+        Route("/heartbeat/{token}/{said}", heartbeat, methods=methods),
+    ]
