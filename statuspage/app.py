@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 import monitors.catalogue
+import monitors.history
 import monitors.store
 import monitors.web
 import notifiers.tables
@@ -32,12 +33,13 @@ from notifiers.dispatcher import Dispatcher
 from statuspage import migrations
 from statuspage.incidents import catalogue, maintenance
 from statuspage.incidents.snapshots import SnapshotBuilder
-from statuspage.kernel import clock, config, lock
+from statuspage.kernel import clock, config, lock, logs
 from statuspage.kernel.db import Base, Database
 from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
 from statuspage.kernel.house import House, SignInHint
 from statuspage.kernel.i18n import Catalogues
 from statuspage.kernel.net import Network
+from statuspage.kernel.panels import Panel
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import Wakeup, keep_running
 from statuspage.kernel.web import EXCEPTION_HANDLERS, Guard, Languages
@@ -109,7 +111,7 @@ class Application:
     def __post_init__(self) -> None:
         house, settings = self.house, self.house.settings
         self.live = Live(settings)
-        self.runner = Runner(house) if Role.PROBER in self.roles else None
+        self.runner = Runner(house.db, house.network, settings) if Role.PROBER in self.roles else None
         self.dispatcher = Dispatcher(house) if Role.WORKER in self.roles else None
         starlette = Starlette(
             routes=self._routes(),
@@ -135,7 +137,7 @@ class Application:
             *monitors.web.routes(),
         ]
         if Role.WEB in self.roles:
-            panels = [monitors.store.panel, notifiers.web.panel, tickets.console.panel]
+            panels = [monitor_panel, notifiers.web.panel, tickets.console.panel]
             routes += [
                 *live.routes(self.live),
                 *console.routes(panels),
@@ -175,11 +177,23 @@ class Application:
         missing = []
         if self.front.edition is None and Role.WEB in self.roles:
             missing.append("no page has been rendered yet")
-        if self.runner is not None and not self.runner.ready:
+        if self.runner is not None and not self.runner.is_ready:
             missing.append("not every monitor has a result")
         if self.dispatcher is not None and not self.dispatcher.relay_tried:
             missing.append("the mail relay was not tried yet")
         return PlainTextResponse("\n".join(missing or ["ready"]) + "\n", 503 if missing else 200)
+
+
+def monitor_panel(session: Session) -> Panel:
+    """The monitors that do not stand well, and how many do."""
+    rows = monitors.store.board(session)
+    bad = [row for row in rows if row.level != "up"]
+    return Panel(
+        title="Monitors that are not up",
+        columns=("Service", "Monitor", "Level", "Last cause"),
+        rows=tuple((row.service_code, row.name, row.level, row.cause) for row in bad),
+        empty="Every monitor is up.",
+    )
 
 
 async def healthz(_request: Request) -> Response:
@@ -206,9 +220,8 @@ class Calendar:
         from apscheduler.triggers.date import DateTrigger
 
         scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True}, timezone="UTC")
-        keep = self._house.settings.monitors.keep_results
         scheduler.add_job(self._tell_faults(self._roll_up), "cron", minute="*/5", second=20)
-        scheduler.add_job(self._tell_faults(lambda: self._forget(keep)), "cron", minute=40)
+        scheduler.add_job(self._tell_faults(self._forget), "cron", minute=40)
         scheduler.start()
         try:
             while True:
@@ -225,10 +238,13 @@ class Calendar:
         await self._house.db.run(maintenance.advance, now=clock.now(), policy=self._house.settings.incidents)
 
     async def _roll_up(self) -> None:
-        await self._house.db.run(monitors.store.roll_up, now=clock.now())
+        while await self._house.db.run(monitors.history.roll_up, now=clock.now()):
+            await asyncio.sleep(0)  # an hour or a day at a time, so that others can write between
 
-    async def _forget(self, keep: object) -> None:
-        await self._house.db.run(monitors.store.forget, now=clock.now(), keep=keep)
+    async def _forget(self) -> None:
+        keep = self._house.settings.monitors.keep_results
+        while await self._house.db.run(monitors.history.forget, now=clock.now(), keep=keep):
+            await asyncio.sleep(0)
 
     @staticmethod
     def _tell_faults(job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
@@ -266,6 +282,7 @@ def serve(settings: config.Settings, db: Database, *, roles: frozenset[Role] = A
     """Serve until a signal. Refuses a database of another version, and a SQLite directory that is served already."""
     import uvicorn
 
+    logs.configure()
     require_current(db)
     application = Application(open_house(settings, db), roles)
     with held(settings, db):

@@ -1,6 +1,7 @@
 """Runs the demo: the product itself, pointed at the simulated world."""
 
 import asyncio
+import logging
 import socket
 import sys
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from statuspage.demo.simulator import HOST
 from statuspage.demo.world import World
 from statuspage.incidents import catalogue
 from statuspage.incidents.publication import load_tree
-from statuspage.kernel import accounts, clock, config, lock
+from statuspage.kernel import accounts, clock, config, lock, logs
 from statuspage.kernel.db import Base, Database
 from statuspage.kernel.errors import Invalid
 from statuspage.kernel.house import SignInHint
@@ -31,6 +32,7 @@ SIGN_INS = (
 
 def run(data_dir: Path, port: int) -> None:
     """Run until interrupted. Raises Conflict when a demo runs on this directory already."""
+    logs.configure(level=logging.WARNING, for_people=True)
     data_dir.mkdir(parents=True, exist_ok=True)
     with lock.hold(data_dir.resolve()), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(data_dir.resolve(), _free(port)))

@@ -298,7 +298,7 @@ def _join(
     if reopened:
         text, kind, deliver = texts.relapsed(name_of(service), cause), "incident.reopened", True
     elif was_failing or by_parent:
-        text, kind, deliver = texts.changed(name_of(service), ServiceStatus(service.status)), "incident.updated", False
+        text, kind, deliver = texts.changed(name_of(service), status, cause), "incident.updated", False
         if not changes:
             return notice
     else:

@@ -53,10 +53,14 @@ def joined(name: Text, cause: str) -> Text:
     )
 
 
-def changed(name: Text, status: ServiceStatus) -> Text:
-    """An affected service is better or worse than before."""
+def changed(name: Text, status: ServiceStatus, cause: str) -> Text:
+    """An affected service is worse or better than before."""
     said = title([name], status)
-    return Text(f"{said.pl}.", f"{said.en}.")
+    because = f" ({cause})" if cause else ""
+    return Text(
+        f"{said.pl}: pomiary nie otrzymują poprawnej odpowiedzi{because}. Sprawdzamy przyczynę.",
+        f"{said.en}: our checks get no correct answer{because}. We are looking for the cause.",
+    )
 
 
 def relapsed(name: Text, cause: str) -> Text:
