@@ -169,6 +169,8 @@ class Live:
 
     def join(self, client: Client, since: int | None) -> None:
         """Take a client in, and bring it from `since` to now; by a snapshot if that is too long ago."""
+        if since is not None:
+            client.seq = since
         self._clients.add(client)
         CLIENTS.labels(client.transport).inc()
         self._tell(client, self._missed(since))

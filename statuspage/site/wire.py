@@ -12,9 +12,6 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 
 EXTENSION = "statuspage.wire"
 
-# A connection whose closing the peer does not acknowledge is cut off after this long.
-FAREWELL_S = 10.0
-
 # What the kernel may hold for one reader. Left alone it grows to megabytes for one that does not read.
 SEND_BUFFER_BYTES = 65_536
 
@@ -38,6 +35,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     """A WebSocket that takes frames made for many clients, and can be ended while its peer does not read."""
 
     on_writable: Callable[[], None] | None = None
+    farewell_s = 10.0  # a peer that does not acknowledge the closing is cut off after this long
 
     @property
     def is_paused(self) -> bool:
@@ -49,8 +47,8 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         if not self.close_sent and not self.transport.is_closing():
             self.transport.write(frame)
 
-    def end(self, code: int, reason: str, *, farewell_s: float = FAREWELL_S) -> None:
-        """Close with `code`; cut the connection off if the peer has not answered within `farewell_s`."""
+    def end(self, code: int, reason: str) -> None:
+        """Close with `code`, without waiting for what the peer has not read."""
         if self.close_sent or self.transport.is_closing():
             return
         self.stop_keepalive()
@@ -58,7 +56,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
         self.close_sent = True
-        self.close_timer = self.loop.call_later(farewell_s, self.transport.abort)
+        self.close_timer = self.loop.call_later(self.farewell_s, self.transport.abort)
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -79,12 +77,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         finally:
             # close() waits for what is buffered, which a peer that does not read never takes.
             if not self.disconnected and self.close_timer is None:
-                self.close_timer = self.loop.call_later(FAREWELL_S, self.transport.abort)
+                self.close_timer = self.loop.call_later(self.farewell_s, self.transport.abort)
 
     def keepalive_timeout(self) -> None:
         super().keepalive_timeout()
         if self.close_timer is None:
-            self.close_timer = self.loop.call_later(FAREWELL_S, self.transport.abort)
+            self.close_timer = self.loop.call_later(self.farewell_s, self.transport.abort)
 
 
 class HttpProtocol(HttpToolsProtocol):
