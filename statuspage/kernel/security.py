@@ -5,11 +5,15 @@ import hmac
 import ipaddress
 import os
 import secrets
+import tempfile
 from base64 import urlsafe_b64encode
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 
-from statuspage.kernel.errors import TooMany
+from statuspage.kernel.errors import Invalid, TooMany
+
+MIN_SECRET = 32
 
 
 class Signer:
@@ -33,7 +37,7 @@ class Signer:
         return value
 
     def _mac(self, purpose: str, value: str) -> str:
-        digest = hmac.digest(self._key, f"{purpose}:{value}".encode(), "sha256")
+        digest = hmac.digest(self._key, f"{purpose}\0{value}".encode(), "sha256")
         return urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
 
 
@@ -48,18 +52,33 @@ def hash_token(token: str) -> str:
 
 
 def load_or_make_secret(directory: Path) -> str:
-    """The secret kept in `directory`/secret, made on the first call, readable by the owner alone."""
+    """The secret kept in `directory`/secret, made on the first call, readable by the owner alone.
+
+    Raises Invalid when what stands there is too short to be one.
+    """
     path = directory / "secret"
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return path.read_text(encoding="ascii").strip()
-    with os.fdopen(descriptor, "w") as file:
-        secret = secrets.token_urlsafe(48)
-        file.write(secret)
-        file.flush()
-        os.fsync(file.fileno())
+    if not path.exists():
+        _write_once(path, secrets.token_urlsafe(48))
+    secret = path.read_text(encoding="ascii").strip()
+    if len(secret) < MIN_SECRET:
+        raise Invalid(
+            str(path), f"at least {MIN_SECRET} characters are needed; delete it to have a new one made"
+        )
     return secret
+
+
+def _write_once(path: Path, text: str) -> None:
+    """Wholly or not at all, and never over what another program wrote at the same time."""
+    descriptor, unfinished = tempfile.mkstemp(dir=path.parent, prefix=".secret-")
+    try:
+        with os.fdopen(descriptor, "w") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        with suppress(FileExistsError):
+            os.link(unfinished, path)
+    finally:
+        os.unlink(unfinished)
 
 
 class RateLimit:

@@ -91,7 +91,15 @@ def test_what_is_wrong_names_the_key_and_the_reason(data: dict[str, Any], key: s
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("250ms", 0.25), ("30s", 30), ("1h30m", 5400), ("7d", 604_800), ("1.5s", 1.5), ("0s", 0), ("2d3h", 183_600)],
+    [
+        ("250ms", 0.25),
+        ("30s", 30),
+        ("1h30m", 5400),
+        ("7d", 604_800),
+        ("1.5s", 1.5),
+        ("0s", 0),
+        ("2d3h", 183_600),
+    ],
 )
 def test_durations_are_numbers_with_units(text: str, seconds: float) -> None:
     assert parse_duration(text) == timedelta(seconds=seconds)

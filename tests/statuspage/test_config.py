@@ -1,4 +1,4 @@
-"""Settings from a file and the environment; bad ones stop the start with file, key and reason (abuse case 36)."""
+"""Settings from a file and the environment; bad ones are named by file and key (abuse case 36)."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -102,7 +102,13 @@ def test_a_missing_file_is_named(file: Path) -> None:
         ("STATUSPAGE_MAIL__GIVE_UP_AFTER", "6h", "mail", "give_up_after", timedelta(hours=6)),
         ("STATUSPAGE_MAIL__GIVE_UP_AFTER", '"6h"', "mail", "give_up_after", timedelta(hours=6)),
         ("STATUSPAGE_PAGE__UPTIME_COUNTS_MAINTENANCE", "true", "page", "uptime_counts_maintenance", True),
-        ("STATUSPAGE_SECURITY__ALLOW_NETWORKS", '["10.0.0.0/8"]', "security", "allow_networks", ("10.0.0.0/8",)),
+        (
+            "STATUSPAGE_MONITORS__CONTROL_TARGETS",
+            '["a.example:53"]',
+            "monitors",
+            "control_targets",
+            ("a.example:53",),
+        ),
         ("STATUSPAGE_PAGE__NAME_PL", "Cło i podatki", "page", "name_pl", "Cło i podatki"),
     ],
 )
