@@ -15,7 +15,8 @@ from monitors.patterns import compile_pattern
 from monitors.probes import Context, Outcome, Verdict, named, probe, reached, unreached
 from statuspage.kernel.errors import Invalid
 from statuspage.kernel.exchange import Answer, check_headers, parse_url
-from statuspage.kernel.net import Refused, TargetFault, Trust, read_certificate
+from statuspage.kernel.net import Refused, TargetFault, Trust
+from statuspage.kernel.trust import read_certificate
 
 _METHODS = "^(GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS)$"
 _STATUS_RANGE = re.compile(r"([1-5]\d\d)(?:-([1-5]\d\d))?")

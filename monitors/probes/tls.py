@@ -8,7 +8,8 @@ from msgspec import Meta
 
 from monitors.probes import Context, Outcome, Verdict, named, probe, unreached
 from statuspage.kernel.exchange import ascii_host
-from statuspage.kernel.net import Certificate, Refused, TargetFault, Trust, Untrusted, read_certificate
+from statuspage.kernel.net import Refused, TargetFault, Trust, Untrusted
+from statuspage.kernel.trust import Certificate, read_certificate
 
 
 @dataclass(frozen=True, slots=True)

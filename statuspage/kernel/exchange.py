@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import lru_cache
 from ipaddress import IPv6Address
 from urllib.parse import quote, urlsplit
@@ -15,7 +16,7 @@ from urllib.parse import quote, urlsplit
 import httptools
 
 from statuspage.kernel import clock
-from statuspage.kernel.errors import Invalid
+from statuspage.kernel.errors import Error, Invalid
 
 MAX_BODY_BYTES = 1_048_576
 _MAX_HEAD_BYTES = 65_536
@@ -28,6 +29,20 @@ _URL_CHARACTERS = re.compile(r"[^\x00-\x20\x7f\\]+")
 _NAME = re.compile(r"[0-9a-z_-]{1,63}(?:\.[0-9a-z_-]{1,63})*\.?")
 _OURS = {"connection", "content-length", "transfer-encoding"}
 _KEEP = "/%:@!$&'()*+,;=~?-._"
+
+
+class TargetFault(Error):
+    """The other side did not do its part. The text is the cause, short and factual."""
+
+    phases_ms: dict[str, float]
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.phases_ms = {}
+
+    def cause(self, now: datetime) -> str:
+        """The cause in words, at the instant `now`."""
+        return str(self)
 
 
 @dataclass(frozen=True, slots=True)

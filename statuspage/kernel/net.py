@@ -1,7 +1,7 @@
 """The guarded door to the outside: every outbound connection of the program goes through `Network`.
 
-It resolves a name once, refuses internal addresses, and connects to exactly the address it checked.
-What happens on an HTTP connection then is `kernel.exchange`'s.
+It resolves a name once, has `kernel.guard` check the addresses, and connects to exactly what was checked.
+What happens on an HTTP connection then is `kernel.exchange`'s; which certificates hold, `kernel.trust`'s.
 
 Error
 ├── Refused        the guard does not let it out; nothing is known about the target
@@ -17,14 +17,10 @@ import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import datetime
-from functools import lru_cache, partial
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from functools import partial
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 from urllib.parse import urljoin
-
-from cryptography import x509
 
 from statuspage.kernel import clock
 from statuspage.kernel.errors import Error, Invalid, Unavailable
@@ -33,15 +29,18 @@ from statuspage.kernel.exchange import (
     Answer,
     Exchange,
     Request,
+    TargetFault,
     Url,
     ascii_host,
     encode,
     parse_url,
 )
+from statuspage.kernel.guard import Guard, Refused, literal
+from statuspage.kernel.trust import SYSTEM_TRUST, Certificate, Contexts, Trust, Untrusted, read_certificate
 
-Address = IPv4Address | IPv6Address
+__all__ = ["Network", "Stream", "Trust", "Answer", "Refused", "TargetFault", "Untrusted"]
+
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
-ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
 
 MAX_REDIRECTS = 5
 _MAX_ADDRESSES = 4  # of one name, tried in turn
@@ -49,17 +48,6 @@ _LOOKUPS_AT_ONCE = 64
 # A timer this late says that the program was held up, and not the target.
 _STALLED_S = 1.0
 
-_NAT64 = ip_network("64:ff9b::/96")
-_BLOCKED = tuple(
-    ip_network(text)
-    for text in (
-        "0.0.0.0/8",
-        "100.64.0.0/10",  # CGNAT: neither private nor global to `ipaddress`
-        "192.88.99.0/24",  # the 6to4 relay, RFC 7526
-        "64:ff9b:1::/48",  # NAT64 into a local network, RFC 8215
-        "fec0::/10",  # site-local, RFC 3879
-    )
-)
 # What the other side, or the way to it, does to a connection. Every other error is our own.
 _CAUSES = {
     errno.ECONNREFUSED: "connection refused",
@@ -77,95 +65,6 @@ _NAME_CAUSES = {
     socket.EAI_AGAIN: "the name servers do not answer",
     socket.EAI_FAIL: "the name servers answer with an error",
 }
-# X509_V_ERR_…, OpenSSL's x509_vfy.h
-_NOT_YET_VALID, _EXPIRED, _HOST_MISMATCH, _ADDRESS_MISMATCH = 9, 10, 62, 64
-_NO_AUTHORITY = {2, 18, 19, 20, 21}
-
-
-class Refused(Error):
-    """The guard does not let this connection out. Nothing was sent, so nothing is known about the target."""
-
-
-class TargetFault(Error):
-    """The other side did not do its part. The text is the cause, short and factual."""
-
-    phases_ms: dict[str, float]
-
-    def __init__(self, text: str) -> None:
-        super().__init__(text)
-        self.phases_ms = {}
-
-    def cause(self, now: datetime) -> str:
-        """The cause in words, at the instant `now`."""
-        return str(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Certificate:
-    """What is read of a certificate, trusted or not."""
-
-    names: tuple[str, ...]  # DNS names and addresses it is for
-    not_before: datetime
-    not_after: datetime
-
-
-class Untrusted(TargetFault):
-    """The certificate does not hold. `certificate` is what was shown, where it could still be read."""
-
-    def __init__(self, code: int, message: str, host: str, certificate: Certificate | None) -> None:
-        super().__init__(f"certificate not valid: {message}")
-        self.certificate = certificate
-        self._code = code
-        self._host = host
-
-    def cause(self, now: datetime) -> str:
-        if self._code == _EXPIRED:
-            return self._expired(now)
-        if self._code == _NOT_YET_VALID:
-            return "certificate is not valid yet"
-        if self._code in (_HOST_MISMATCH, _ADDRESS_MISMATCH):
-            return f"certificate is not for {self._host}"
-        if self._code in _NO_AUTHORITY:
-            return "certificate is not signed by a trusted authority"
-        return str(self)
-
-    def _expired(self, now: datetime) -> str:
-        if self.certificate is None:
-            return "certificate expired"
-        if self.certificate.not_after > now:
-            return "a certificate in the chain expired"
-        days = (now - self.certificate.not_after).days
-        return (
-            f"certificate expired {days} day{'s' * (days != 1)} ago" if days else "certificate expired today"
-        )
-
-
-@lru_cache(maxsize=1024)
-def read_certificate(der: bytes) -> Certificate:
-    """Raises TargetFault for bytes that are not a certificate."""
-    try:
-        parsed = x509.load_der_x509_certificate(der)
-        names = _names(parsed)
-    except ValueError as error:
-        raise TargetFault(f"the certificate cannot be read: {error}") from None
-    return Certificate(names, parsed.not_valid_before_utc, parsed.not_valid_after_utc)
-
-
-def _names(parsed: x509.Certificate) -> tuple[str, ...]:
-    try:
-        alternative = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except x509.ExtensionNotFound:
-        return ()
-    addresses = (str(address) for address in alternative.get_values_for_type(x509.IPAddress))
-    return (*alternative.get_values_for_type(x509.DNSName), *addresses)
-
-
-@dataclass(frozen=True, slots=True)
-class Trust:
-    """How the other side's certificate is judged. `ca_file` (PEM) replaces the authorities of the system."""
-
-    verify: bool = True
-    ca_file: str | None = None
 
 
 @dataclass(slots=True)
@@ -193,13 +92,17 @@ class _Trail:
             return Unavailable("the prober itself was held up")
         return TargetFault(f"no {self.waiting_for} within {self.timeout_s:g} s")
 
+    def noted(self, fault: TargetFault) -> TargetFault:
+        """The fault, with the phases passed until now."""
+        self.passed("total", self.began_at)
+        fault.phases_ms = dict(self.phases_ms)
+        return fault
+
     def error(self, error: OSError) -> Error:
-        """What a failed system call means; `TargetFault` knows the phases passed."""
-        meant = self.overdue() if isinstance(error, TimeoutError) and error.errno is None else _meaning(error)
-        if isinstance(meant, TargetFault):
-            self.passed("total", self.began_at)
-            meant.phases_ms = dict(self.phases_ms)
-        return meant
+        """What a failed system call, or the deadline, means."""
+        is_deadline = isinstance(error, TimeoutError) and error.errno is None
+        meant = self.overdue() if is_deadline else _meaning(error)
+        return self.noted(meant) if isinstance(meant, TargetFault) else meant
 
 
 def _meaning(error: OSError) -> Error:
@@ -229,16 +132,10 @@ class Network:
         ca_file: str | None = None,
         resolve: Resolve | None = None,
     ) -> None:
-        self._allowed = tuple(ip_network(text) for text in allow_networks)
-        self._ca_file = ca_file
+        self._guard = Guard(allow_networks)
+        self._contexts = Contexts(ca_file)
         self._resolve = resolve
         self._lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "lookup")
-        self._contexts: dict[Trust, ssl.SSLContext] = {}
-
-    def permits(self, text: str) -> bool:
-        """Whether this address may be connected to."""
-        address = _address(text)
-        return any(address in network for network in self._allowed) or is_public(address)
 
     async def request(
         self,
@@ -250,7 +147,7 @@ class Network:
         body: bytes = b"",
         follow_redirects: bool = True,
         max_body_bytes: int = MAX_BODY_BYTES,
-        trust: Trust = Trust(),
+        trust: Trust = SYSTEM_TRUST,
     ) -> Answer:
         """One answer, after at most five redirects, `timeout_s` for all of it.
 
@@ -272,9 +169,7 @@ class Network:
         except OSError as error:
             raise trail.error(error) from error
         except TargetFault as fault:
-            trail.passed("total", trail.began_at)
-            fault.phases_ms = dict(trail.phases_ms)
-            raise
+            raise trail.noted(fault) from fault.__cause__
         trail.passed("total", trail.began_at)
         return answer
 
@@ -286,7 +181,7 @@ class Network:
         timeout_s: float,
         tls: bool = False,
         server_name: str | None = None,
-        trust: Trust = Trust(),
+        trust: Trust = SYSTEM_TRUST,
     ) -> "Stream":
         """A connection for the caller's own protocol; `timeout_s` is for everything until it is closed.
 
@@ -306,6 +201,8 @@ class Network:
                     protocol.connection_made(transport)
         except OSError as error:
             raise trail.error(error) from error
+        except TargetFault as fault:
+            raise trail.noted(fault) from fault.__cause__
         return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop), trail)
 
     def close(self) -> None:
@@ -359,9 +256,8 @@ class Network:
 
     async def _addresses(self, host: str, port: int, trail: _Trail) -> Sequence[str]:
         name = ascii_host(host)
-        literal = _literal(name)
-        if literal is not None:
-            addresses: Sequence[str] = (literal,)
+        if (address := literal(name)) is not None:
+            addresses: Sequence[str] = (address,)
         elif self._resolve is not None:
             addresses = await self._resolve(name, port)
         else:
@@ -370,11 +266,7 @@ class Network:
             addresses = await asyncio.get_running_loop().run_in_executor(self._lookups, look_up)
         if not addresses:
             raise TargetFault("name not found")
-        for address in addresses:
-            if not self.permits(address):
-                raise Refused(
-                    f"{name} is the internal address {address}; security.allow_networks does not allow it"
-                )
+        self._guard.check(name, addresses)
         return addresses
 
     async def _secure(
@@ -385,7 +277,7 @@ class Network:
         if transport.is_closing():
             raise ConnectionResetError(errno.ECONNRESET, "connection reset")
         peer = transport.get_extra_info("peername")
-        context = self._context(trust)
+        context = self._contexts.get(trust)
         loop = asyncio.get_running_loop()
         try:
             secured = await loop.start_tls(transport, protocol, context, server_hostname=name)
@@ -395,7 +287,7 @@ class Network:
             if not isinstance(error, ssl.SSLCertVerificationError):
                 raise
             certificate = await self._look_at_certificate(peer, name, trail.left_s() / 2)
-            raise Untrusted(error.verify_code, error.verify_message, name, certificate) from error
+            raise Untrusted(error, name, certificate) from error
         if secured is None:
             raise ConnectionResetError(errno.ECONNRESET, "connection reset")
         trail.passed("tls", began_at)
@@ -406,7 +298,7 @@ class Network:
     ) -> Certificate | None:
         """What the address just judged shows, read on a second connection that sends nothing."""
         loop = asyncio.get_running_loop()
-        context = self._context(Trust(verify=False))
+        context = self._contexts.get(Trust(verify=False))
         try:
             async with asyncio.timeout(timeout_s):
                 transport, _ = await loop.create_connection(
@@ -421,21 +313,6 @@ class Network:
             return None
         finally:
             transport.abort()
-
-    def _context(self, trust: Trust) -> ssl.SSLContext:
-        if (context := self._contexts.get(trust)) is not None:
-            return context
-        try:
-            context = ssl.create_default_context(cafile=trust.ca_file)
-            if self._ca_file is not None and trust.ca_file is None:
-                context.load_verify_locations(self._ca_file)
-        except OSError as error:
-            raise Invalid("ca_file", f"{trust.ca_file or self._ca_file}: {error.strerror or error}") from None
-        if not trust.verify:
-            context.check_hostname = False
-            context.verify_mode = ssl.CERT_NONE
-        self._contexts[trust] = context
-        return context
 
 
 class Stream:
@@ -486,41 +363,6 @@ class Stream:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._writer.transport.abort()
-
-
-def is_public(address: Address) -> bool:
-    """Whether the address, and the IPv4 address that it may carry within, belongs to the open internet."""
-    if isinstance(address, IPv6Address) and (carried := _carried(address)) is not None:
-        return is_public(carried)
-    if any(address in network for network in _BLOCKED):
-        return False
-    return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)
-
-
-def _carried(address: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address inside a v4-mapped, 6to4 (RFC 3056) or NAT64 (RFC 6052) address."""
-    if address in _NAT64:
-        return IPv4Address(int(address) & 0xFFFFFFFF)
-    return address.ipv4_mapped or address.sixtofour
-
-
-@lru_cache(maxsize=4096)
-def _address(text: str) -> Address:
-    """A v4-mapped address is the IPv4 address that it carries, so that allowed networks match it."""
-    address = ip_address(text)
-    return (address.ipv4_mapped or address) if isinstance(address, IPv6Address) else address
-
-
-@lru_cache(maxsize=4096)
-def _literal(name: str) -> str | None:
-    """The address that `name` is; None for a name. Raises Refused for 2130706433, 0x7f.1 or 0177.0.0.1."""
-    try:
-        return str(ip_address(name))
-    except ValueError:
-        last = name.rstrip(".").rpartition(".")[2]
-    if last.isdigit() or last.startswith("0x"):
-        raise Refused(f"{name} is an address in a spelling that is not allowed; write four decimal numbers")
-    return None
 
 
 def _look_up(name: str, port: int, trail: _Trail) -> list[str]:
