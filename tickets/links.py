@@ -211,9 +211,7 @@ def linked(session: Session, notice_id: str) -> Linked:
             select(TicketAnswer.state, func.count())
             .where(TicketAnswer.notice_id == notice_id)
             .group_by(TicketAnswer.state)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     languages = dict(
         session.execute(
@@ -221,9 +219,7 @@ def linked(session: Session, notice_id: str) -> Linked:
             .join(TicketIncidentLink, TicketIncidentLink.ticket_id == Ticket.id)
             .where(TicketIncidentLink.notice_id == notice_id, _open)
             .group_by(Ticket.language)
-        )
-        .tuples()
-        .all()
+        ).all()
     )
     return Linked(
         rows=_link_views(session, [TicketIncidentLink.notice_id == notice_id, _open]),

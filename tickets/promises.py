@@ -65,6 +65,7 @@ def promise(session: Session, notice: Notice, *, reopen_window: timedelta, now: 
         literal(due_at, TicketAnswer.due_at.type),
         literal(now, TicketAnswer.created_at.type),
     )
+    owed = owed.order_by(Ticket.created_at, Ticket.number)  # who asked first is answered first
     columns = ["ticket_id", "notice_id", "update_id", "state", "reason", "due_at", "created_at"]
     session.execute(insert(TicketAnswer).from_select(columns, owed))
     session.info["notify"] = True

@@ -319,7 +319,7 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
 
 def counts(session: Session) -> Mapping[State, int]:
     """How many tickets are in each state, zeros too."""
-    found = session.execute(select(Ticket.state, func.count()).group_by(Ticket.state)).tuples()
+    found = session.execute(select(Ticket.state, func.count()).group_by(Ticket.state))
     return {state: 0 for state in State} | {State(state): count for state, count in found}
 
 
@@ -388,6 +388,8 @@ def resolve(
 
     Raises Conflict where it cannot be resolved.
     """
+    if not rules.may_follow(State(ticket.state), State.RESOLVED):
+        raise Conflict(f"request {ticket.number} is {ticket.state} and cannot be resolved")
     message = _say(session, ticket, solution, by=by, now=now, public=True, is_solution=True)
     enter(session, ticket, State.RESOLVED, by=by, now=now)
     ticket.solution = solution
