@@ -46,8 +46,8 @@ def in_templates() -> Iterator[Found]:
                 where = f"{path.relative_to(HOUSE)}:{line}"
                 if not message:
                     continue  # held to account below
-                singular, plural = (message, None) if isinstance(message, str) else message[:2]
-                yield Found(where, singular, plural)
+                parts = (message,) if isinstance(message, str) else message
+                yield Found(where, str(parts[0]), parts[1] if len(parts) > 1 else None)
 
 
 def in_modules() -> Iterator[Found]:

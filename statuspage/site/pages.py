@@ -403,7 +403,8 @@ class _View:
                 names = found.setdefault((change.old_status, change.new_status), [])
                 names.append(change.name[self.language])
         return tuple(
-            Change(self._badges[old], self._badges[new], ", ".join(names)) for (old, new), names in found.items()
+            Change(self._badges[old], self._badges[new], ", ".join(names))
+            for (old, new), names in found.items()
         )
 
     def _edits(self, notice: NoticeView) -> tuple[Edit, ...]:
