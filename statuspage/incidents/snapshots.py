@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents.publication import Tree, load_tree
@@ -31,9 +31,16 @@ DAYS = 90
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
+_History = tuple[tuple[Day, ...], tuple[IntervalView, ...]]
+
+
 @dataclass(frozen=True, slots=True)
-class _ServiceHistory:
-    days: tuple[Day, ...]
+class _Past:
+    """What is over of one service: kept from build to build while `key` stays the same."""
+
+    key: object
+    spans: tuple[Span, ...]
+    days: tuple[Day, ...]  # all but today
     intervals: tuple[IntervalView, ...]
 
 
@@ -44,7 +51,8 @@ class SnapshotBuilder:
         self._zone = zone
         self._counts_maintenance = counts_maintenance
         self._notices: dict[str, NoticeView] = {}
-        self._past_days: dict[tuple[str, date], tuple[object, Day]] = {}
+        self._past: dict[str, _Past] = {}
+        self._known_bounds: dict[date, tuple[datetime, datetime]] = {}
 
     def build(self, session: Session, *, now: datetime) -> PageSnapshot:
         """Everything that is public at this moment."""
@@ -67,7 +75,7 @@ class SnapshotBuilder:
 
     # --- services ---
 
-    def _groups(self, session: Session, tree: Tree, histories: Mapping[str, _ServiceHistory]) -> tuple[GroupView, ...]:
+    def _groups(self, session: Session, tree: Tree, histories: Mapping[str, _History]) -> tuple[GroupView, ...]:
         codes = {id: service.code for id, service in tree.services.items()}
         members: dict[str, list[ServiceView]] = defaultdict(list)
         for service in tree.services.values():
@@ -89,57 +97,66 @@ class SnapshotBuilder:
 
     def _histories(
         self, session: Session, tree: Tree, maintenances: Sequence[NoticeView], now: datetime
-    ) -> dict[str, _ServiceHistory]:
+    ) -> dict[str, _History]:
         days = local_days(now, DAYS, self._zone)
-        bounds = [(day, *self._bounds(day)) for day in days]
-        spans = _spans_by_service(session, bounds[0][1])
+        since, _ = self._bounds(days[0])
         windows = _windows_by_service(maintenances)
-        histories = {}
-        for id, service in tree.services.items():
-            rows = spans.get(id, ())
-            key = (service.first_measured_at, tuple(rows), tuple(windows.get(id, ())))
-            histories[id] = _ServiceHistory(
-                days=tuple(self._day(service, bound, rows, windows.get(id, ()), key, now) for bound in bounds),
-                intervals=tuple(
-                    IntervalView(row.status, cause, row.began_at, detected_at, row.ended_at)
-                    for row, cause, detected_at in sorted(rows, key=lambda r: r[0].began_at, reverse=True)
-                    if row.status != UNKNOWN
-                ),
+        marks = _marks(session, since)
+        keys = {
+            id: (days[-1], service.first_measured_at, marks.get(id), tuple(windows.get(id, ())))
+            for id, service in tree.services.items()
+        }
+        stale = [id for id, key in keys.items() if id not in self._past or self._past[id].key != key]
+        rows = _intervals_by_service(session, stale, since)
+        for id in stale:
+            self._past[id] = self._account_past(tree.services[id], keys[id], days, rows.get(id, ()), windows.get(id, ()), now)
+        return {
+            id: (
+                (*past.days, self._account(service, days[-1], past.spans, windows.get(id, ()), now)),
+                past.intervals,
             )
-        return histories
+            for id, service in tree.services.items()
+            if (past := self._past[id])
+        }
 
-    def _day(
+    def _account_past(
         self,
         service: Service,
-        bound: tuple[date, datetime, datetime],
-        rows: Sequence[tuple[Span, str, datetime]],
-        windows: Sequence[Span],
         key: object,
+        days: Sequence[date],
+        intervals: Sequence[IntervalView],
+        windows: Sequence[Span],
         now: datetime,
+    ) -> _Past:
+        spans = tuple(Span(row.status, row.began_at, row.ended_at) for row in intervals)
+        shown = tuple(row for row in reversed(intervals) if row.status != UNKNOWN)
+        return _Past(
+            key, spans, tuple(self._account(service, day, spans, windows, now) for day in days[:-1]), shown
+        )
+
+    def _account(
+        self, service: Service, day: date, spans: Sequence[Span], windows: Sequence[Span], now: datetime
     ) -> Day:
-        day, begin, end = bound
-        cached = self._past_days.get((service.id, day))
-        if cached is not None and cached[0] == key and end <= now:
-            return cached[1]
-        account = account_day(
+        begin, end = self._bounds(day)
+        return account_day(
             day,
             begin,
             end,
-            [span for span, _, _ in rows],
-            windows,
+            [span for span in spans if span.began_at < end and (span.ended_at is None or span.ended_at > begin)],
+            [window for window in windows if window.began_at < end and (window.ended_at is None or window.ended_at > begin)],
             first_measured_at=service.first_measured_at,
             now=now,
             counts_maintenance=self._counts_maintenance,
         )
-        if end <= now and all(span.ended_at is not None for span, _, _ in rows):
-            self._past_days[service.id, day] = (key, account)
-        return account
 
     def _bounds(self, day: date) -> tuple[datetime, datetime]:
         """A local day's begin and end: 23, 24 or 25 hours apart."""
+        if day in self._known_bounds:
+            return self._known_bounds[day]
         begin = datetime.combine(day, time(), self._zone)
         end = datetime.combine(day + timedelta(days=1), time(), self._zone)
-        return begin.astimezone(UTC), end.astimezone(UTC)
+        self._known_bounds[day] = begin.astimezone(UTC), end.astimezone(UTC)
+        return self._known_bounds[day]
 
     # --- notices ---
 
@@ -157,7 +174,8 @@ class SnapshotBuilder:
         return list(self._notices.values())
 
 
-def _service_view(service: Service, tree: Tree, codes: Mapping[str, str], history: _ServiceHistory) -> ServiceView:
+def _service_view(service: Service, tree: Tree, codes: Mapping[str, str], history: _History) -> ServiceView:
+    days, intervals = history
     return ServiceView(
         id=service.id,
         code=service.code,
@@ -175,9 +193,9 @@ def _service_view(service: Service, tree: Tree, codes: Mapping[str, str], histor
         first_measured_at=service.first_measured_at,
         parents=tuple(sorted(codes[id] for id in tree.parents[service.id])),
         children=tuple(sorted(codes[id] for id in tree.children[service.id])),
-        days=history.days,
-        uptime=mean_uptime(history.days),
-        intervals=history.intervals,
+        days=days,
+        uptime=mean_uptime(days),
+        intervals=intervals,
     )
 
 
@@ -185,17 +203,37 @@ def _indicator(groups: Iterable[GroupView]) -> Impact:
     return impact_of(group.status for group in groups)
 
 
-def _spans_by_service(session: Session, since: datetime) -> dict[str, list[tuple[Span, str, datetime]]]:
+def _marks(session: Session, since: datetime) -> dict[str, object]:
+    """By service, what changes whenever its intervals do. One that is still running is told by its status."""
+    running = case((Interval.ended_at.is_(None), Interval.status))
     rows = session.execute(
         select(
-            Interval.service_id, Interval.status, Interval.began_at, Interval.ended_at, Interval.cause, Interval.detected_at
+            Interval.service_id,
+            func.count(),
+            func.max(Interval.id),
+            func.min(Interval.began_at),
+            func.max(Interval.ended_at),
+            func.max(running),
         )
         .where((Interval.ended_at.is_(None)) | (Interval.ended_at > since))
-        .order_by(Interval.began_at)
+        .group_by(Interval.service_id)
     )
-    found: dict[str, list[tuple[Span, str, datetime]]] = defaultdict(list)
-    for service_id, status, began_at, ended_at, cause, detected_at in rows:
-        found[service_id].append((Span(status, began_at, ended_at), cause, detected_at))
+    return {service_id: tuple(mark) for service_id, *mark in rows}
+
+
+def _intervals_by_service(session: Session, service_ids: Sequence[str], since: datetime) -> dict[str, list[IntervalView]]:
+    """Oldest first."""
+    found: dict[str, list[IntervalView]] = defaultdict(list)
+    columns = (Interval.status, Interval.cause, Interval.began_at, Interval.detected_at, Interval.ended_at)
+    for service_id, status, cause, began_at, detected_at, ended_at in session.execute(
+        select(Interval.service_id, *columns)
+        .where(
+            Interval.service_id.in_(service_ids),
+            (Interval.ended_at.is_(None)) | (Interval.ended_at > since),
+        )
+        .order_by(Interval.began_at)
+    ):
+        found[service_id].append(IntervalView(status, cause, began_at, detected_at, ended_at))
     return found
 
 
