@@ -152,7 +152,7 @@ Line = tuple[str, MonitorDeclaration | None, Monitor | None]
 def _changes(session: Session, declared: Sequence[MonitorDeclaration]) -> list[Line]:
     """The lines in the declared order, then what is archived; what stays as it is makes none."""
     stored = select(Monitor, Service.code).join(Service, Monitor.service_id == Service.id)
-    rows = {f"{code}/{row.name}": row for row, code in session.execute(stored).tuples()}
+    rows = {f"{code}/{row.name}": row for row, code in session.execute(stored)}
     changes: list[Line] = []
     for monitor in declared:
         row = rows.pop(monitor.key, None)
@@ -186,6 +186,4 @@ def _values(monitor: MonitorDeclaration) -> dict[str, Any]:
 
 
 def _service_ids(session: Session) -> dict[str, str]:
-    return dict(
-        session.execute(select(Service.code, Service.id).where(Service.archived_at.is_(None))).tuples().all()
-    )
+    return dict(session.execute(select(Service.code, Service.id).where(Service.archived_at.is_(None))).all())

@@ -1,4 +1,4 @@
-"""One check of one monitor: its deadline, our own faults as UNKNOWN, control targets, beats that were missed."""
+"""One check of one monitor: its deadline, our own faults as UNKNOWN, control targets, beats missed."""
 
 import asyncio
 from collections.abc import Mapping, Sequence

@@ -113,7 +113,7 @@ def version(session: Session) -> int:
 
 def load(session: Session, flapping: config.Monitors) -> Loaded:
     """Every monitor that is not archived, with its state."""
-    rows = session.execute(_monitors()).tuples()
+    rows = session.execute(_monitors())
     monitors = tuple(_watched(row, code, flapping) for row, code in rows)
     states = {
         row.monitor_id: (msgspec.convert(row.state, State), row.at)
@@ -136,7 +136,7 @@ def find(session: Session, text: str, flapping: config.Monitors) -> list[Watched
 
     Raises NotFound naming those there are.
     """
-    known = [_watched(row, code, flapping) for row, code in session.execute(_monitors()).tuples()]
+    known = [_watched(row, code, flapping) for row, code in session.execute(_monitors())]
     found = [monitor for monitor in known if text in (monitor.id, monitor.key, monitor.key.partition("/")[0])]
     if not found:
         raise NotFound(
@@ -280,7 +280,7 @@ def record_beat(
 
 def beats(session: Session) -> dict[str, Beats]:
     """What was heard, by monitor."""
-    rows = session.execute(select(Monitor.created_at, MonitorBeats).join(MonitorBeats)).tuples()
+    rows = session.execute(select(Monitor.created_at, MonitorBeats).join(MonitorBeats))
     return {
         row.monitor_id: Beats(
             created_at, row.last_start_at, row.last_success_at, row.last_fail_at, row.exit_code
@@ -315,7 +315,7 @@ class BoardRow:
 def board(session: Session) -> list[BoardRow]:
     """Every monitor and how it stands, in page order."""
     stored = {row.monitor_id: row for row in session.scalars(select(MonitorState))}
-    return [_board_row(row, code, stored.get(row.id)) for row, code in session.execute(_monitors()).tuples()]
+    return [_board_row(row, code, stored.get(row.id)) for row, code in session.execute(_monitors())]
 
 
 def _board_row(row: Monitor, code: str, stored: MonitorState | None) -> BoardRow:
