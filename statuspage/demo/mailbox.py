@@ -6,26 +6,23 @@ import itertools
 import os
 import re
 import socket
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage, MIMEPart
 from email.policy import default as default_policy
 from pathlib import Path
-from typing import Any
 
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from statuspage.demo.simulator import HOST
+from statuspage.demo.smtp import Envelope, Receiver
 from statuspage.kernel import clock, web
 from statuspage.kernel.errors import NotFound
 
 DIRECTORY = "mail"
-_MAX_MAIL_BYTES = 5 * 1024 * 1024
 _HEADER_BYTES = 16_384
 _PAGE = 50
 _ID = re.compile(r"[A-Za-z0-9._-]{1,100}")
@@ -44,71 +41,49 @@ class Catcher:
         self.directory = directory
         self._thread = ThreadPoolExecutor(1, "demo-mail")
         self._counter = itertools.count()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self) -> int:
         """Listen on loopback; returns the port."""
         for part in ("tmp", "new", "cur"):
             (self.directory / part).mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._connections: set[asyncio.BaseTransport] = set()
-        self._server = await asyncio.get_running_loop().create_server(self._protocol, HOST, 0)
+        self._server = await asyncio.start_server(self._accept, HOST, 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port
 
     async def stop(self) -> None:
         """Stop listening, hang up, and let the last delivery end."""
         self._server.close()
-        for connection in tuple(self._connections):
-            connection.close()
-        await asyncio.sleep(0)  # connection_lost comes in the next turn of the loop
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await asyncio.to_thread(self._thread.shutdown)
 
-    def _protocol(self) -> SMTP:
-        return _Smtp(
-            self,
-            self._connections,
-            hostname="mail.customs.example",
-            ident="demo mail catcher",
-            data_size_limit=_MAX_MAIL_BYTES,
-            enable_SMTPUTF8=True,
-            loop=asyncio.get_running_loop(),
-        )
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a stream callback always runs in a task
+        self._tasks.add(task)
+        try:
+            await Receiver(reader, writer, self._keep).serve()
+        except asyncio.CancelledError:
+            writer.transport.abort()  # `stop`; asyncio's streams would report the cancellation as a fault
+        finally:
+            self._tasks.discard(task)
+            writer.close()
 
-    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
-        """aiosmtpd's hook: the answer is given once the mail is on disk."""
-        content = envelope.original_content or b""
-        recipients = [str(address) for address in envelope.rcpt_tos]
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._deliver, str(envelope.mail_from), recipients, content)
-        return "250 2.0.0 caught"
+    async def _keep(self, envelope: Envelope) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._deliver, envelope)
 
-    def _deliver(self, sender: str, recipients: Sequence[str], content: bytes) -> None:
+    def _deliver(self, envelope: Envelope) -> None:
         """Write to tmp, then move to new. Without fsync: the demo's mails need not survive a power cut."""
-        envelope = f"Return-Path: <{sender}>\n" + "".join(
-            f"Delivered-To: {address}\n" for address in recipients
-        )
-        micros = int(clock.now().timestamp() * 1_000_000)
-        seconds, rest = divmod(micros, 1_000_000)
-        name = f"{seconds}.M{rest:06}P{os.getpid()}Q{next(self._counter)}.{socket.gethostname()}"
+        trace = [f"Return-Path: <{envelope.sender}>", *(f"Delivered-To: {to}" for to in envelope.recipients)]
+        seconds, micros = divmod(int(clock.now().timestamp() * 1_000_000), 1_000_000)
+        name = f"{seconds}.M{micros:06}P{os.getpid()}Q{next(self._counter)}.{socket.gethostname()}"
         draft = self.directory / "tmp" / name
-        draft.write_bytes(envelope.encode() + content.replace(b"\r\n", b"\n"))
+        draft.write_bytes(
+            "".join(f"{line}\n" for line in trace).encode() + envelope.content.replace(b"\r\n", b"\n")
+        )
         draft.rename(self.directory / "new" / name)
-
-
-class _Smtp(SMTP):
-    """aiosmtpd's server, with its connection known to who has to close it."""
-
-    def __init__(self, handler: Catcher, connections: set[asyncio.BaseTransport], **options: Any) -> None:
-        super().__init__(handler, **options)
-        self._connections = connections
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._connections.add(transport)
-        super().connection_made(transport)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if self.transport is not None:
-            self._connections.discard(self.transport)
-        super().connection_lost(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,8 +108,8 @@ class Opened:
 
 def list_mails(directory: Path, *, offset: int, limit: int) -> tuple[list[Caught], int]:
     """Some mails, newest first, and their number. Names begin with the time; only those shown are read."""
-    names = sorted(_names(directory), key=_order, reverse=True)
-    return [_summary(directory, name) for name in names[offset : offset + limit]], len(names)
+    paths = sorted(_paths(directory), key=lambda path: _order(path.name), reverse=True)
+    return [_summary(path) for path in paths[offset : offset + limit]], len(paths)
 
 
 def open_mail(directory: Path, id: str) -> Opened:
@@ -150,9 +125,9 @@ def open_mail(directory: Path, id: str) -> Opened:
     )
 
 
-def _names(directory: Path) -> list[str]:
+def _paths(directory: Path) -> list[Path]:
     parts = [directory / part for part in ("new", "cur")]
-    return [entry.name for part in parts if part.is_dir() for entry in os.scandir(part)]
+    return [Path(entry.path) for part in parts if part.is_dir() for entry in os.scandir(part)]
 
 
 def _order(name: str) -> tuple[int, str]:
@@ -162,21 +137,18 @@ def _order(name: str) -> tuple[int, str]:
 
 def _find(directory: Path, id: str) -> Path:
     if _ID.fullmatch(id):
-        for part in ("new", "cur"):
-            for path in (
-                directory / part / id,
-                *(directory / part).glob(f"{id}:*"),
-            ):  # a mail reader adds flags
-                if path.is_file():
-                    return path
+        if (delivered := directory / "new" / id).is_file():
+            return delivered
+        for path in (directory / "cur").glob(f"{id}*"):  # a mail reader adds flags
+            if path.name.partition(":")[0] == id:
+                return path
     raise NotFound(f"there is no mail {id}")
 
 
-def _summary(directory: Path, name: str) -> Caught:
-    id = name.partition(":")[0]
-    with _find(directory, id).open("rb") as file:
+def _summary(path: Path) -> Caught:
+    with path.open("rb") as file:
         head = file.read(_HEADER_BYTES).partition(b"\n\n")[0]
-    return _caught(id, email.message_from_bytes(head, policy=default_policy))
+    return _caught(path.name.partition(":")[0], email.message_from_bytes(head, policy=default_policy))
 
 
 def _caught(id: str, message: EmailMessage) -> Caught:

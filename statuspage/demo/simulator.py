@@ -180,6 +180,8 @@ class Simulator:
                 await serve(code, Client(reader, writer))
             except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError):
                 writer.transport.abort()  # the client left or talked nonsense: nothing to tell it
+            except asyncio.CancelledError:
+                writer.transport.abort()  # `stop`; asyncio's streams would report the cancellation as a fault
             finally:
                 writer.close()
 
