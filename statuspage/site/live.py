@@ -109,12 +109,18 @@ class Live:
     """Who listens, and what they have not heard yet."""
 
     def __init__(
-        self, settings: Settings, *, patience_s: float = PATIENCE_S, heartbeat_s: float = HEARTBEAT_S
+        self,
+        settings: Settings,
+        *,
+        patience_s: float = PATIENCE_S,
+        heartbeat_s: float = HEARTBEAT_S,
+        stride: int = STRIDE,
     ) -> None:
         self.base_url = urlsplit(settings.server.base_url)
         self.max_clients = settings.server.max_live_clients
         self.patience_s = patience_s
         self.heartbeat_s = heartbeat_s
+        self._stride_clients = stride
         self._clients: set[Client] = set()
         self._ring: deque[Message] = deque(maxlen=RING_MESSAGES)
         self._snapshot = NOTHING
@@ -224,7 +230,7 @@ class Live:
         if walk is None:
             return
         client = None
-        for client in islice(walk, STRIDE):
+        for client in islice(walk, self._stride_clients):
             if client.is_paused:
                 self._note_lag(client)
                 continue

@@ -154,6 +154,12 @@ def test_the_same_state_gives_the_same_bytes_at_any_time(make: Any) -> None:
 
 
 @pytest.mark.parametrize("make", [rss, atom])
+def test_a_feed_was_updated_when_the_state_was(make: Any) -> None:
+    updated = read(make(snapshots.planned())).feed.updated_parsed
+    assert updated == snapshots.planned().updated_at.utctimetuple()
+
+
+@pytest.mark.parametrize("make", [rss, atom])
 def test_control_and_bidi_characters_leave_feeds_valid(make: Any) -> None:
     body = make(named(snapshots.one_down(), NASTY, NASTY))
     feed = read(body)

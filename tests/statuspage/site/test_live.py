@@ -234,6 +234,8 @@ async def test_what_was_told_is_not_repeated() -> None:
         assert seqs(await received(client, 3)) == [("component", n) for n in (1, 2, 3)]
         live.publish([news(4)], state(4))
         assert seqs(await received(client)) == [("component", 4)]
+        async with host.connect("?since=0") as late:
+            assert seqs(await received(late, 4)) == [("component", n) for n in (1, 2, 3, 4)]
 
 
 async def test_a_hole_in_the_messages_is_bridged_by_a_snapshot() -> None:
@@ -284,7 +286,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_no_order_of_events_makes_a_gap_or_a_repetition(steps: list[Step]) -> None:
     async def play() -> None:
-        live = started()
+        live = started(stride=2)
         clients: list[Notebook] = []
         seq = 0
         for action, number, lag in steps:
@@ -309,7 +311,7 @@ def test_no_order_of_events_makes_a_gap_or_a_repetition(steps: list[Step]) -> No
             client.is_paused = False
             live.catch_up(client)
         live.publish([news(seq + 1)], state(seq + 1))
-        for _ in range(5):
+        for _ in range(len(clients) + 5):
             await asyncio.sleep(0)
         assert all(client.place == seq + 1 for client in clients)
         for client in clients:
