@@ -1,0 +1,92 @@
+"""Heartbeats by HTTP, as senders call them."""
+
+from collections.abc import AsyncIterator
+from datetime import datetime
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+
+from monitors.catalogue import heartbeat_path
+from monitors.probes import Beats
+from monitors.store import beats
+from monitors.web import panel, routes
+from statuspage.kernel.house import House
+from tests.monitors.catalogues import declare
+
+JOB = {"service": "AES", "name": "job", "kind": "heartbeat", "spec": {"period": "1d"}}
+
+
+@pytest.fixture
+def path(house: House, now: datetime) -> str:
+    """Where the sender of the one heartbeat calls."""
+    return heartbeat_path(house.signer, declare(house.db, ["AES"], [JOB], now=now)["AES/job"].id)
+
+
+@pytest.fixture
+async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
+    app = Starlette(routes=routes())
+    app.state.house = house
+    async with httpx.AsyncClient(
+        transport=httpx.ASGITransport(app), base_url="http://page.example"
+    ) as client:
+        yield client
+
+
+async def heard(house: House) -> Beats | None:
+    return next(iter((await house.db.read(beats)).values()), None)
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+async def test_any_method_is_a_success(
+    house: House, client: httpx.AsyncClient, path: str, method: str
+) -> None:
+    response = await client.request(method, path, content=b"log of the job" if method == "POST" else None)
+    assert response.status_code == 200
+    assert response.text == ("" if method == "HEAD" else "OK\n")
+    noted = await heard(house)
+    assert noted is not None
+    assert noted.last_success_at is not None
+
+
+@pytest.mark.parametrize(
+    ("said", "noted"),
+    [
+        ("start", (True, False, False, None)),
+        ("fail", (False, False, True, None)),
+        ("0", (False, True, False, None)),
+        ("1", (False, False, True, 1)),
+        ("255", (False, False, True, 255)),
+    ],
+)
+async def test_the_end_of_the_address_says_what(
+    house: House, client: httpx.AsyncClient, path: str, said: str, noted: tuple[bool, bool, bool, int | None]
+) -> None:
+    assert (await client.get(f"{path}/{said}")).status_code == 200
+    found = await heard(house)
+    assert found is not None
+    instants = (found.last_start_at, found.last_success_at, found.last_fail_at)
+    assert (*(at is not None for at in instants), found.exit_code) == noted
+
+
+@pytest.mark.parametrize("end", ["/done", "/256", "/-1", "x", "x/fail"])
+async def test_what_is_not_known_is_not_found(
+    house: House, client: httpx.AsyncClient, path: str, end: str
+) -> None:
+    assert (await client.post(path + end)).status_code == 404
+    assert await heard(house) is None
+
+
+async def test_a_strange_token_is_not_found(client: httpx.AsyncClient) -> None:
+    assert (await client.get("/heartbeat/abcdefghijkl.AAAAAAAAAAAAAAAAAAAAAA")).status_code == 404
+
+
+async def test_other_methods_are_refused(client: httpx.AsyncClient, path: str) -> None:
+    assert (await client.delete(path)).status_code == 405
+
+
+async def test_the_board_is_there_for_the_console(house: House, path: str) -> None:
+    assert path
+    assert [(row.service_code, row.name, row.level) for row in await panel(house)] == [
+        ("AES", "job", "never")
+    ]
