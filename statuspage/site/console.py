@@ -1,7 +1,7 @@
 """The operators' console: signing in and out, and the board. What other rooms show there comes as panels."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from jinja2 import pass_context
@@ -38,12 +38,25 @@ web.environment().globals |= {
     "notice_word": _notice_word,
 }
 
-_ATTEMPTS_PER_LOGIN = RateLimit(10, 300)
-_ATTEMPTS_PER_NETWORK = RateLimit(50, 300)
+_WINDOW_S = 300
+_ATTEMPTS_PER_LOGIN = 10
+_ATTEMPTS_PER_NETWORK = 50
 
 
 def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
     """`panels` are shown on the board in this order."""
+
+    per_login = RateLimit(_ATTEMPTS_PER_LOGIN, _WINDOW_S)
+    per_network = RateLimit(_ATTEMPTS_PER_NETWORK, _WINDOW_S)
+
+    def count_attempt(request: Request, login: str) -> None:
+        per_network.use(network_of(web.client_address(request)), at_s=clock.monotonic())
+        per_login.use(login, at_s=clock.monotonic())
+
+    async def sign_in(request: Request) -> Response:
+        if request.method == "GET":
+            return _sign_in_form(request)
+        return await _sign_in(request, count_attempt)
 
     async def board(request: Request) -> Response:
         await web.require(request, Role.VIEWER)
@@ -58,37 +71,30 @@ def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
     ]
 
 
-async def sign_in(request: Request) -> Response:
-    """Show the form, or check it and begin a session under a new token."""
-    onward = _onward(request.query_params.get("next", ""))
-    if request.method == "GET":
-        return web.render(request, "console/sign_in.html", {"login": "", "failed": None, "next": onward})
+def _sign_in_form(request: Request, *, login: str = "", failed: str = "", status: int = 200) -> Response:
+    context = {"login": login, "failed": failed, "next": _onward(request.query_params.get("next", ""))}
+    return web.render(request, "console/sign_in.html", context, status=status)
+
+
+async def _sign_in(request: Request, count_attempt: Callable[[Request, str], None]) -> Response:
+    """Check who it is, and begin a session under a new token."""
     fields = await web.form(request)
     login, house = fields.get("login", "")[:200], web.house(request)
     try:
-        _ATTEMPTS_PER_NETWORK.use(network_of(web.client_address(request)), at_s=clock.monotonic())
-        _ATTEMPTS_PER_LOGIN.use(login, at_s=clock.monotonic())
+        count_attempt(request, login)
     except TooMany as error:
-        context = {"login": login, "failed": "many", "next": onward}
-        response = web.render(request, "console/sign_in.html", context, status=429)
+        response = _sign_in_form(request, login=login, failed="many", status=429)
         response.headers["Retry-After"] = str(error.retry_after_s)
         return response
     user = await house.db.read(find_user, login)
     is_good = await asyncio.to_thread(is_password, user, fields.get("password", ""))
     if user is None or not is_good:
-        context = {"login": login, "failed": "wrong", "next": onward}
-        return web.render(request, "console/sign_in.html", context, status=422)
+        return _sign_in_form(request, login=login, failed="wrong", status=422)
     lifetime = house.settings.security.session_lifetime
     token = await house.db.run(start_session, user.id, now=clock.now(), lifetime=lifetime)
-    response = web.redirect(request, onward or "/console")
-    response.set_cookie(
-        web.COOKIE,
-        token,
-        httponly=True,
-        samesite="lax",
-        secure=house.settings.server.base_url.startswith("https://"),
-        path="/",
-    )
+    response = web.redirect(request, _onward(request.query_params.get("next", "")) or "/console")
+    is_https = house.settings.server.base_url.startswith("https://")
+    response.set_cookie(web.COOKIE, token, httponly=True, samesite="lax", secure=is_https, path="/")
     return response
 
 

@@ -39,7 +39,7 @@ class Publisher:
             house.settings.zone, counts_maintenance=house.settings.page.uptime_counts_maintenance
         )
         self._version: object = None
-        self._seq = 0
+        self._seq: int | None = None  # of the newest event told; None before the first edition
         self._wakeup = Wakeup()
         house.db.on_commit(self._wakeup.wake)
 
@@ -66,7 +66,7 @@ class Publisher:
 
     def _read(self, session: Session, *, now: datetime) -> _News:
         snapshot = self._builder.build(session, now=now)
-        fresh = events.since(session, self._seq, limit=_MAX_EVENTS) if self._seq else ()
+        fresh = events.since(session, self._seq, limit=_MAX_EVENTS) if self._seq is not None else ()
         return _News(snapshot, [(event.seq, event_message(event.seq, event.kind, event.payload)) for event in fresh])
 
 
