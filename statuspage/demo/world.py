@@ -92,9 +92,10 @@ class World:
         self.settings = await asyncio.to_thread(settings, self.data_dir, self.port, mail_port)
         self.catalogue = fill(CATALOGUE.read_text(encoding="utf-8"), self.simulator)
         base_url = self.settings.server.base_url
-        running = Running(os.getpid(), self.port, base_url, mail_port, control_port, self._control.token)
+        port = self.settings.server.port  # the environment may have moved it
+        running = Running(os.getpid(), port, base_url, mail_port, control_port, self._control.token)
         await asyncio.to_thread(running.write, self.data_dir)
-        self.simulator.send_heartbeats(f"http://{HOST}:{self.port}")
+        self.simulator.send_heartbeats(f"http://{HOST}:{port}")
 
     async def stop(self) -> None:
         """Stop everything and withdraw `demo.json`."""

@@ -211,6 +211,21 @@ async def test_nonsense_is_hung_up_on_and_the_next_visitor_served(simulator: Sim
     assert (await visit(simulator, "NCTS2")).status_code == 200
 
 
+async def test_stopping_while_somebody_waits_is_no_fault(tmp_path: Path) -> None:
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
+    simulator = Simulator(SMALL, tmp_path)
+    await simulator.start()
+    host, port = simulator.placeholder("NCTS2.host"), simulator.placeholder("NCTS2.gateway_port")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    assert (await reader.readline()).startswith(b"220 ")
+    await simulator.stop()
+    async with asyncio.timeout(10):
+        assert await reader.read() == b""
+    writer.close()
+    assert faults == []
+
+
 async def test_certificates_are_made_once(tmp_path: Path) -> None:
     first, second = Simulator(SMALL, tmp_path), Simulator(SMALL, tmp_path)
     await first.start()
