@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 from urllib.parse import urljoin
 
 from statuspage.kernel import clock
@@ -41,6 +41,7 @@ from statuspage.kernel.trust import SYSTEM_TRUST, Certificate, Contexts, Trust, 
 __all__ = ["Network", "Stream", "Trust", "Answer", "Refused", "TargetFault", "Untrusted"]
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+ProtocolT = TypeVar("ProtocolT", bound=asyncio.Protocol)
 
 MAX_REDIRECTS = 5
 _MAX_ADDRESSES = 4  # of one name, tried in turn
@@ -122,7 +123,8 @@ class Network:
     """The way out.
 
     `allow_networks` are the internal networks (CIDR) that may be reached. `ca_file` (PEM) is trusted in
-    addition to the system's authorities. `resolve` finds the addresses of a name; the system's by default.
+    addition to the system's authorities. `resolve` finds the addresses of a name; by default the system
+    does, on the threads of `lookups`.
     """
 
     def __init__(
@@ -131,11 +133,12 @@ class Network:
         *,
         ca_file: str | None = None,
         resolve: Resolve | None = None,
+        lookups: ThreadPoolExecutor | None = None,
     ) -> None:
         self._guard = Guard(allow_networks)
         self._contexts = Contexts(ca_file)
         self._resolve = resolve
-        self._lookups = ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "lookup")
+        self._lookups = lookups or ThreadPoolExecutor(_LOOKUPS_AT_ONCE, "lookup")
 
     async def request(
         self,
@@ -188,22 +191,21 @@ class Network:
         Raises Refused, TargetFault, Unavailable.
         """
         trail = _Trail(timeout_s)
-        loop = asyncio.get_running_loop()
-        reader = asyncio.StreamReader(loop=loop)
-        protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-        plain = asyncio.Protocol() if tls else protocol
         try:
             async with asyncio.timeout(timeout_s):
-                transport = await self._connect(host, port, lambda: plain, trail)
                 if tls:
-                    name = server_name or ascii_host(host).rstrip(".")
-                    transport = await self._secure(transport, protocol, name, trust, trail)
+                    protocol = _Reading()
+                    plain, _ = await self._connect(host, port, asyncio.Protocol, trail)
+                    name = ascii_host(server_name or host).rstrip(".")
+                    transport = await self._secure(plain, protocol, name, trust, trail)
                     protocol.connection_made(transport)
+                else:
+                    transport, protocol = await self._connect(host, port, _Reading, trail)
         except OSError as error:
             raise trail.error(error) from error
         except TargetFault as fault:
             raise trail.noted(fault) from fault.__cause__
-        return Stream(reader, asyncio.StreamWriter(transport, protocol, reader, loop), trail)
+        return Stream(transport, protocol, trail)
 
     def close(self) -> None:
         """Let go of the lookup threads."""
@@ -212,8 +214,8 @@ class Network:
     async def _exchange(self, request: Request, max_body_bytes: int, trust: Trust, trail: _Trail) -> Answer:
         url, encoded = request.url, encode(request)
         loop = asyncio.get_running_loop()
-        exchange = Exchange(loop, is_head=request.method == "HEAD", max_body_bytes=max_body_bytes)
-        transport = await self._connect(url.host, url.port, lambda: exchange, trail)
+        begin = partial(Exchange, loop, is_head=request.method == "HEAD", max_body_bytes=max_body_bytes)
+        transport, exchange = await self._connect(url.host, url.port, begin, trail)
         try:
             if url.scheme == "https":
                 transport = await self._secure(transport, exchange, url.host.rstrip("."), trust, trail)
@@ -233,8 +235,8 @@ class Network:
             transport.abort()
 
     async def _connect(
-        self, host: str, port: int, factory: Callable[[], asyncio.BaseProtocol], trail: _Trail
-    ) -> asyncio.Transport:
+        self, host: str, port: int, factory: Callable[[], ProtocolT], trail: _Trail
+    ) -> tuple[asyncio.Transport, ProtocolT]:
         """A connection to a checked address of `host`: to the next one where one does not answer."""
         trail.waiting_for = "address of the name"
         began_at = clock.monotonic()
@@ -245,14 +247,14 @@ class Network:
         for left in range(len(addresses), 0, -1):
             try:
                 async with asyncio.timeout(trail.left_s() / left if left > 1 else None):
-                    transport, _ = await loop.create_connection(factory, addresses[-left], port)
+                    connection = await loop.create_connection(factory, addresses[-left], port)
                     break
             except OSError as error:
                 is_share_spent = isinstance(error, TimeoutError) and error.errno is None
                 if left == 1 or not (is_share_spent or isinstance(_meaning(error), TargetFault)):
                     raise
         trail.passed("connect", connecting_at)
-        return transport
+        return connection
 
     async def _addresses(self, host: str, port: int, trail: _Trail) -> Sequence[str]:
         name = ascii_host(host)
@@ -315,12 +317,20 @@ class Network:
             transport.abort()
 
 
+class _Reading(asyncio.StreamReaderProtocol):
+    """Feeds what arrives on one connection to a reader of its own."""
+
+    def __init__(self) -> None:
+        self.reader = asyncio.StreamReader()
+        super().__init__(self.reader)
+
+
 class Stream:
     """An open connection, for `async with`. Reads and writes end at the deadline it was opened with."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, trail: _Trail) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, transport: asyncio.Transport, protocol: _Reading, trail: _Trail) -> None:
+        self._reader = protocol.reader
+        self._writer = asyncio.StreamWriter(transport, protocol, protocol.reader, asyncio.get_running_loop())
         self._trail = trail
         trail.waiting_for = "answer"
 

@@ -4,7 +4,9 @@ import asyncio
 import resource
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
@@ -269,6 +271,48 @@ async def test_a_slow_lookup_ends_at_the_deadline() -> None:
 
     with pytest.raises(TargetFault, match=r"no address of the name within 0\.1 s"):
         await Network(resolve=hang).request("GET", "http://a.example/", timeout_s=0.1)
+
+
+async def test_waiting_for_a_free_lookup_thread_is_our_own_fault() -> None:
+    blocked = threading.Event()
+    with ThreadPoolExecutor(1) as lookups:
+        lookups.submit(blocked.wait)
+        network = Network(LOOPBACK, lookups=lookups)
+        with pytest.raises(Unavailable, match="held up"):
+            await network.request("GET", "http://localhost/", timeout_s=0.1)
+        blocked.set()
+
+
+async def test_a_cancelled_request_leaves_no_connection_behind() -> None:
+    asked, closed = asyncio.Event(), asyncio.Event()
+
+    async def stay_silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.set()
+        await reader.read()
+        closed.set()
+        writer.close()
+
+    server = await asyncio.start_server(stay_silent, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    request = asyncio.create_task(Network(LOOPBACK).request("GET", url, timeout_s=60))
+    await asyncio.wait_for(asked.wait(), 5)
+    request.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await request
+    await asyncio.wait_for(closed.wait(), 5)
+    server.close()
+
+
+async def test_a_stream_that_fails_to_open_tells_how_long_it_took() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        with pytest.raises(TargetFault, match="connection refused") as caught:
+            await Network(LOOPBACK).open_stream("127.0.0.1", free.getsockname()[1], timeout_s=5)
+    assert {"dns", "total"} <= set(caught.value.phases_ms)
+    with pytest.raises(TargetFault, match="name not found") as caught:
+        await Network(resolve=found()).open_stream("a.example", 25, timeout_s=5)
+    assert "total" in caught.value.phases_ms
 
 
 async def test_running_out_of_file_descriptors_is_our_own_fault(serve: Serve) -> None:
