@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from notifiers.rules import Broadcast, MailKind, clean_text, one_line
 from notifiers.tables import Message
-from statuspage.incidents.rules import SEVERITY, IncidentStatus, ServiceStatus, worst
+from statuspage.incidents.rules import IncidentStatus, MaintenanceStatus, ServiceStatus, worst
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, NoticeService, Service, Update
 from statuspage.incidents.words import IMPACT, notice_word, service_word
@@ -35,7 +36,16 @@ MANAGE_SLOT = "manage000000.token-of-each-recipien"
 UNSUBSCRIBE_SLOT = "unsubs000000.token-of-each-recipien"
 _TO_SLOT = b"\x00to\x00"
 _ID_SLOT = b"\x00id\x00"
+_CRLF = "\r\n"
 _SHOWN_UNAFFECTED = 30
+_OVER = frozenset(
+    {
+        IncidentStatus.RESOLVED,
+        IncidentStatus.POSTMORTEM,
+        MaintenanceStatus.COMPLETED,
+        MaintenanceStatus.CANCELLED,
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +92,11 @@ class Story:
     scheduled_until: datetime | None
 
     @property
+    def is_over(self) -> bool:
+        """Nothing more is to be expected."""
+        return self.status in _OVER
+
+    @property
     def own(self) -> tuple[Affected, ...]:
         """The services that fail themselves, not through another."""
         return tuple(a for a in self.affected if not a.by_parent) or self.affected
@@ -93,7 +108,10 @@ class Story:
 
 
 def load_story(session: Session, event_kind: str, at: datetime, broadcast: Broadcast) -> Story:
-    """What `event_kind` told, as the notice and its update say it."""
+    """What `event_kind` told, as the notice and its update say it.
+
+    Told late, after a standstill, the notice may be over already: its services are then as at their worst.
+    """
     notice = session.get_one(Notice, broadcast.notice_id)
     update = session.get_one(Update, broadcast.update_id)
     rows = (
@@ -115,6 +133,7 @@ def load_story(session: Session, event_kind: str, at: datetime, broadcast: Broad
         )
         .order_by(Service.position)
     )
+    is_late = notice.resolved_at is not None and update.status not in _OVER
     return Story(
         event=event_kind,
         at=at,
@@ -127,7 +146,7 @@ def load_story(session: Session, event_kind: str, at: datetime, broadcast: Broad
         affected=tuple(
             Affected(
                 Text(service.name_pl, service.name_en),
-                ServiceStatus(row.status),
+                ServiceStatus(row.worst_status if is_late else row.status),
                 ServiceStatus(row.worst_status),
                 row.by_parent,
             )
@@ -244,19 +263,14 @@ def _recovery_fact(story: Story, words: Words, who: str, severity: ServiceStatus
     ended_at = story.ended_at or story.at
     many = len(story.own) > 1
     if severity is ServiceStatus.DEGRADED_PERFORMANCE:
-        one, more = (
-            _("{who}: works normally since {time} (limited for {duration})"),
-            _("{who}: work normally since {time} (limited for {duration})"),
-        )
+        works = _("{who}: work normally since {time}") if many else _("{who}: works normally since {time}")
+        lasted = _("limited for {duration}")
     else:
-        one, more = (
-            _("{who}: works since {time} (the outage lasted {duration})"),
-            _("{who}: work since {time} (the outage lasted {duration})"),
-        )
-    time = words.full(ended_at) if full else words.short(ended_at)
-    return words.say(
-        more if many else one, who=who, time=time, duration=words.duration(ended_at - story.began_at)
-    )
+        works = _("{who}: work since {time}") if many else _("{who}: works since {time}")
+        lasted = _("the outage lasted {duration}")
+    told = words.say(works, who=who, time=words.full(ended_at) if full else words.short(ended_at))
+    rest = words.say(lasted, duration=words.duration(ended_at - story.began_at))
+    return f"{told} – {rest}" if full else f"{told} ({rest})"
 
 
 def _planned_fact(story: Story, words: Words, *, full: bool) -> str:
@@ -282,6 +296,7 @@ def details(story: Story, words: Words) -> tuple[Detail, ...]:
     """What makes a notice useful as evidence: what was affected, from when to when, under which reference."""
     rows: list[tuple[str, Sequence[str]]] = [
         (_("Reference"), [story.notice_id]),
+        (_("Title"), [one_line(story.name[words.language])]),
         (_("Stage"), [notice_word(words.catalogues, words.language, story.status)]),
     ]
     if story.kind is MailKind.INCIDENT:
@@ -289,21 +304,18 @@ def details(story: Story, words: Words) -> tuple[Detail, ...]:
     rows += [
         (_("Affected"), [_service_line(a, words, story) for a in story.own]),
         (_("Affected through these"), [_service_line(a, words, story) for a in story.impacted]),
-        *_times(story, words),
     ]
     if 0 < len(story.unaffected) <= _SHOWN_UNAFFECTED:
         rows.append((_("Working"), [", ".join(one_line(name[words.language]) for name in story.unaffected)]))
+    rows += _times(story, words)
     return tuple(Detail(words.say(label), tuple(values)) for label, values in rows if values)
 
 
 def _service_line(affected: Affected, words: Words, story: Story) -> str:
-    status = affected.status
-    if story.event == "maintenance.scheduled":
-        status = ServiceStatus.UNDER_MAINTENANCE
-    elif story.event == "incident.created" and SEVERITY[affected.worst_status] > SEVERITY[status]:
-        status = affected.worst_status
-    word = service_word(words.catalogues, words.language, status)
-    return f"{one_line(affected.name[words.language])} – {word}"
+    name = one_line(affected.name[words.language])
+    if story.is_over or story.kind is MailKind.MAINTENANCE:
+        return name
+    return f"{name} – {service_word(words.catalogues, words.language, affected.status)}"
 
 
 def _times(story: Story, words: Words) -> list[tuple[str, Sequence[str]]]:
@@ -317,9 +329,9 @@ def _times(story: Story, words: Words) -> list[tuple[str, Sequence[str]]]:
         (_("Began"), [words.full(story.began_at)]),
         (_("Detected"), [words.full(story.detected_at)]),
     ]
-    if story.status in (IncidentStatus.RESOLVED, IncidentStatus.POSTMORTEM):
+    if story.is_over:
         rows.append((_("Ended"), [words.full(story.ended_at or story.at)]))
-    return [*rows, (_("This was published"), [words.full(story.at)])]
+    return [*rows, (_("Published"), [words.full(story.at)])]
 
 
 def paragraphs(text: str) -> tuple[tuple[str, ...], ...]:
@@ -334,9 +346,8 @@ def notice_mail(house: House, story: Story, language: str) -> Content:
     words = Words(house.catalogues, language, house.settings.zone, story.at)
     context = {
         "lead": fact(story, words, full=True),
-        "title": one_line(story.name[language]),
         "paragraphs": paragraphs(story.text[language]),
-        "is_over": story.status in ("resolved", "postmortem", "completed", "cancelled"),
+        "is_over": story.is_over,
         "tone": _tone(story),
         "next_update": words.full(story.next_update_at) if story.next_update_at else None,
         "details": details(story, words),
@@ -426,7 +437,6 @@ def template(house: House, message: Message) -> Template:
     is_list = message.event_seq is not None
     mail = EmailMessage(policy=SMTP)
     mail["From"] = _sender(house, message.language)
-    mail["Subject"] = message.subject
     mail["Date"] = format_datetime(message.created_at.astimezone(UTC))
     if is_list:
         mail["List-Id"] = f"<{house.settings.mail.list_id}>"
@@ -439,7 +449,13 @@ def template(house: House, message: Message) -> Template:
         mail.set_boundary(
             f"=_{message.id:08d}_of_this_mail"
         )  # repeats must not differ; "=_" cannot occur inside
-    return Template(_own_lines(house, is_list=is_list) + mail.as_bytes())
+    return Template(_subject(message.subject) + _own_lines(house, is_list=is_list) + mail.as_bytes())
+
+
+def _subject(subject: str) -> bytes:
+    """RFC 2047, each encoded word a whole number of characters."""
+    encoded = Header(subject, "ascii" if subject.isascii() else "utf-8", maxlinelen=76, header_name="Subject")
+    return f"Subject: {encoded.encode(linesep=_CRLF)}\r\n".encode()
 
 
 def _own_lines(house: House, *, is_list: bool) -> bytes:
