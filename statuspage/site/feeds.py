@@ -119,7 +119,6 @@ def _feed(snapshot: PageSnapshot, place: _Place, path: str, content_type: str) -
     feed.link(href=f"{place.base_url}{path}?lang={language}", rel="self", type=content_type.partition(";")[0])
     feed.link(href=f"{place.base_url}/{language}/", rel="alternate", type="text/html")
     feed.updated(snapshot.updated_at)
-    feed.lastBuildDate(snapshot.updated_at)
     for notice, update in _newest(snapshot):
         _add_entry(feed, notice, update, place)
     return feed

@@ -239,7 +239,7 @@ class Live:
                 messages = missed[client.seq] = self._missed(client.seq)
             self._tell(client, messages)
         if client is not None:
-            asyncio.get_running_loop().call_soon(self._stride, {} if self._walk_again else missed)
+            asyncio.get_running_loop().call_soon(self._stride, missed)
         elif self._walk_again:
             self._begin_walk()
         else:
