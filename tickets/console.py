@@ -77,6 +77,9 @@ def _states(chosen: str) -> frozenset[State]:
     return frozenset({State(chosen)}) if chosen in set(State) else rules.UNSOLVED
 
 
+_FIELDS = ("note", "answer", "solution", "incident", "reason")
+
+
 async def ticket(request: Request) -> Response:
     """A ticket: what was asked, said, linked, and what can be done."""
     await web.require(request, Role.AGENT)
@@ -103,7 +106,7 @@ async def _ticket(
             (i for i in linkable if i.id not in known), key=lambda i: found.service_code not in i.services
         ),
         "problem": problem,
-        "typed": typed or {},
+        "typed": {name: (typed or {}).get(name, "") for name in _FIELDS},
         "done": request.query_params.get("done"),
         "closes_at": rules.closes_at(found.resolved_at) if found.resolved_at else None,
     }

@@ -18,6 +18,7 @@ from tickets.rules import Draft, Kind, Problem
 REQUESTS_A_NETWORK = 60
 WINDOW_S = 600.0
 
+_FIELDS = ("kind", "service", "name", "email", "text")
 _TOO_MANY = Problem("send", "Too many requests came from your network. Wait ten minutes and send it again.")
 _UNAVAILABLE = Problem(
     "send", "We cannot store your request at the moment; the fault is ours. Try again in a minute."
@@ -140,7 +141,7 @@ async def _form(request: Request, draft: Draft, problems: Sequence[Problem] = ()
     context = {
         "draft": draft,
         "problems": problems,
-        "problem_of": {problem.field: problem.message for problem in problems},
+        "problem_of": {field: None for field in _FIELDS} | {p.field: p.message for p in problems},
         "services": choices,
         "kinds": rules.FILED_ONLINE,
         "incidents": await _known(request, draft, choices),
