@@ -1,14 +1,17 @@
 """What every room's tests stand on: a fresh database of each kind, a fixed instant, a house."""
 
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 
+import hypothesis
 import pytest
 
+from statuspage.kernel import logs
 from statuspage.kernel.config import Data, Security, Settings
 from statuspage.kernel.db import Database
 from statuspage.kernel.house import House
@@ -22,6 +25,10 @@ SLOW_MARKERS = ("postgres", "browser", "slow")
 TEMPLATE = "statuspage_template"
 _numbers = count(1)
 
+# How long an example takes says more about the machine's other work than about the code.
+hypothesis.settings.register_profile("house", deadline=None)
+hypothesis.settings.load_profile("house")
+
 
 def _memory() -> str | None:
     """Where files cost no disk, if the machine has such a place."""
@@ -34,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("browser"):
             item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(autouse=True)
+def plain_logs() -> None:
+    """As the program logs, into what pytest captures for this test."""
+    logs.configure(sys.stderr)
 
 
 @pytest.fixture(scope="session")

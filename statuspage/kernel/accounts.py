@@ -95,7 +95,9 @@ def is_password(user: User | None, password: str) -> bool:
     return user is not None and user.disabled_at is None
 
 
-def add_user(session: Session, login: str, name: str, role: Role, password_hash: str, *, now: datetime) -> User:
+def add_user(
+    session: Session, login: str, name: str, role: Role, password_hash: str, *, now: datetime
+) -> User:
     """Add a member of staff. Raises Conflict when the login is taken."""
     if not login or any(c.isspace() for c in login):
         raise Invalid("login", "a name without spaces is needed")
@@ -118,7 +120,11 @@ def start_session(session: Session, user_id: str, *, now: datetime, lifetime: ti
     token = random_token()
     session.add(
         UserSession(
-            token_hash=hash_token(token), user_id=user_id, csrf=random_token(), created_at=now, expires_at=now + lifetime
+            token_hash=hash_token(token),
+            user_id=user_id,
+            csrf=random_token(),
+            created_at=now,
+            expires_at=now + lifetime,
         )
     )
     return token
@@ -129,7 +135,11 @@ def signed_in(session: Session, token: str, *, now: datetime) -> SignedIn | None
     row = session.execute(
         select(UserSession, User)
         .join(User)
-        .where(UserSession.token_hash == hash_token(token), UserSession.expires_at > now, User.disabled_at.is_(None))
+        .where(
+            UserSession.token_hash == hash_token(token),
+            UserSession.expires_at > now,
+            User.disabled_at.is_(None),
+        )
     ).first()
     if row is None:
         return None

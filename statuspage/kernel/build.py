@@ -28,7 +28,9 @@ def parse_duration(text: str) -> timedelta:
     """`"90s"`, `"1h30m"`, `"250ms"` as a timedelta. Raises ValueError otherwise."""
     parts = _DURATION.findall(text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
-        raise ValueError(f'"{text}" is not a duration; write a number and a unit, such as "30s", "5m", "2h" or "7d"')
+        raise ValueError(
+            f'"{text}" is not a duration; write a number and a unit, such as "30s", "5m", "2h" or "7d"'
+        )
     return timedelta(seconds=sum(float(number) * _UNITS[unit] for number, unit in parts))
 
 

@@ -19,23 +19,28 @@ from statuspage.kernel.errors import Invalid
 ENVIRONMENT_PREFIX = "STATUSPAGE_"
 
 
-def _seconds(value: float) -> timedelta:
-    return timedelta(seconds=value)
-
-
 @dataclass(frozen=True, slots=True)
 class Server:
     host: Annotated[str, Meta(description="Address to listen on.")] = "127.0.0.1"
-    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")] = 8000
+    port: Annotated[int, Meta(ge=0, le=65535, description="Port to listen on; 0 lets the system choose.")] = (
+        8000
+    )
     base_url: Annotated[
         str, Meta(description="Where readers reach the page; every link in mails and feeds starts with it.")
     ] = "http://127.0.0.1:8000"
-    max_body_bytes: Annotated[int, Meta(ge=1024, description="Largest request body; more is answered 413.")] = 1_048_576
+    max_body_bytes: Annotated[
+        int, Meta(ge=1024, description="Largest request body; more is answered 413.")
+    ] = 1_048_576
     max_live_clients: Annotated[
-        int, Meta(ge=1, description="Live connections (WebSocket and SSE) held at once; more are answered 503 with Retry-After.")
+        int,
+        Meta(
+            ge=1,
+            description="Live connections (WebSocket, SSE) held at once; more get 503 with Retry-After.",
+        ),
     ] = 20_000
     trusted_proxies: Annotated[
-        tuple[str, ...], Meta(description="Addresses whose X-Forwarded-For and X-Forwarded-Proto are believed.")
+        tuple[str, ...],
+        Meta(description="Addresses whose X-Forwarded-For and X-Forwarded-Proto are believed."),
     ] = ()
 
 
@@ -43,29 +48,45 @@ class Server:
 class Data:
     dir: Annotated[str, Meta(description="Directory for the SQLite file, the secret and the lock.")] = "data"
     database_url: Annotated[
-        str | None, Meta(description="SQLAlchemy URL, e.g. postgresql+psycopg://host/name; default: SQLite in `dir`.")
+        str | None,
+        Meta(description="SQLAlchemy URL, e.g. postgresql+psycopg://host/name; default: SQLite in `dir`."),
     ] = None
 
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    relay: Annotated[str, Meta(description="smtp://host:port, or smtps:// for TLS from the first byte.")] = "smtp://127.0.0.1:25"
+    relay: Annotated[str, Meta(description="smtp://host:port, or smtps:// for TLS from the first byte.")] = (
+        "smtp://127.0.0.1:25"
+    )
     sender: Annotated[str, Meta(description="The From address of every mail.")] = "status@localhost"
     connections: Annotated[int, Meta(ge=1, le=100, description="Connections to the relay at once.")] = 8
-    list_id: Annotated[str, Meta(description="List-Id (RFC 2919) without the angle brackets.")] = "status.localhost"
+    list_id: Annotated[str, Meta(description="List-Id (RFC 2919) without the angle brackets.")] = (
+        "status.localhost"
+    )
     recall_window: Annotated[
-        timedelta, Meta(description="How long a person's update waits before it is sent; 0 for monitors and the CLI.")
-    ] = _seconds(0)
-    give_up_after: Annotated[timedelta, Meta(description="How long a deferred mail is retried before it counts as failed.")] = timedelta(days=2)
+        timedelta,
+        Meta(description="How long a person's update waits before it is sent; 0 for monitors and the CLI."),
+    ] = timedelta(0)
+    give_up_after: Annotated[
+        timedelta, Meta(description="How long a deferred mail is retried before it counts as failed.")
+    ] = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    id: Annotated[str, Meta(pattern="^[a-z0-9]{12}$", description="The page's id in the API: 12 lower-case letters and digits.")] = "customspage1"
+    id: Annotated[
+        str,
+        Meta(
+            pattern="^[a-z0-9]{12}$",
+            description="The page's id in the API: 12 lower-case letters and digits.",
+        ),
+    ] = "customspage1"
     name_pl: Annotated[str, Meta(description="Name of the page in Polish.")] = "Status usług celnych"
     name_en: Annotated[str, Meta(description="Name of the page in English.")] = "Customs services status"
     time_zone: Annotated[str, Meta(description="IANA zone in which times are shown.")] = "Europe/Warsaw"
-    language: Annotated[str, Meta(pattern="^(pl|en)$", description="Language of the API and feeds when none is asked for.")] = "pl"
+    language: Annotated[
+        str, Meta(pattern="^(pl|en)$", description="Language of the API and feeds when none is asked for.")
+    ] = "pl"
     uptime_counts_maintenance: Annotated[
         bool, Meta(description="Whether announced maintenance lowers the uptime; the page says which.")
     ] = False
@@ -74,13 +95,20 @@ class Page:
 @dataclass(frozen=True, slots=True)
 class Security:
     secret: Annotated[
-        str | None, Meta(description="Key for signed links, at least 32 characters; default: made once in `data.dir`/secret.")
+        str | None,
+        Meta(
+            description="Key for signed links, 32 characters or more; default: made once in `data.dir`/secret."
+        ),
     ] = None
     allow_networks: Annotated[
         tuple[str, ...],
-        Meta(description="Internal networks (CIDR) that monitors and webhooks may reach; every other private address is refused."),
+        Meta(
+            description="Internal networks (CIDR) that probes and webhooks may reach; the others are refused."
+        ),
     ] = ()
-    session_lifetime: Annotated[timedelta, Meta(description="How long a sign-in lasts without use.")] = timedelta(hours=12)
+    session_lifetime: Annotated[timedelta, Meta(description="How long a sign-in lasts.")] = timedelta(
+        hours=12
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,26 +117,38 @@ class Monitors:
     max_per_host: Annotated[int, Meta(ge=1, description="Probes of one host under way at once.")] = 10
     control_targets: Annotated[
         tuple[str, ...],
-        Meta(description="host:port of places that are always up; if they fail too, the prober is at fault and nothing is published."),
+        Meta(description="host:port of places that are always up; if they fail too, nothing is published."),
     ] = ()
-    keep_results: Annotated[timedelta, Meta(description="How long raw results are kept; hours and days stay.")] = timedelta(days=3)
-    flap_window: Annotated[timedelta, Meta(description="The window in which changes of state are counted.")] = timedelta(minutes=30)
-    flap_threshold: Annotated[int, Meta(ge=3, description="Changes within the window that make a monitor flapping.")] = 6
+    keep_results: Annotated[
+        timedelta, Meta(description="How long raw results are kept; hours and days stay.")
+    ] = timedelta(days=3)
+    flap_window: Annotated[
+        timedelta, Meta(description="The window in which changes of state are counted.")
+    ] = timedelta(minutes=30)
+    flap_threshold: Annotated[
+        int, Meta(ge=3, description="Changes within the window that make a monitor flapping.")
+    ] = 6
 
 
 @dataclass(frozen=True, slots=True)
 class Incidents:
     join_window: Annotated[
-        timedelta, Meta(description="A second service of the same parent or cause failing within this time joins the incident.")
+        timedelta,
+        Meta(description="A second service of the same parent or cause failing so soon joins the incident."),
     ] = timedelta(minutes=10)
     reopen_window: Annotated[
-        timedelta, Meta(description="A failure this soon after recovery reopens the incident; ticket answers wait that long.")
+        timedelta,
+        Meta(
+            description="A failure so soon after recovery reopens the incident; ticket answers wait so long."
+        ),
     ] = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
 class Tickets:
-    number_prefix: Annotated[str, Meta(pattern="^[A-Z]{1,6}$", description="Letters before a request's number.")] = "ZGL"
+    number_prefix: Annotated[
+        str, Meta(pattern="^[A-Z]{1,6}$", description="Letters before a request's number.")
+    ] = "ZGL"
     first_number: Annotated[int, Meta(ge=1, description="The first number of the series.")] = 1_000_001
 
 
@@ -173,7 +213,9 @@ def check(settings: Settings, *, where: str) -> None:
     try:
         ZoneInfo(settings.page.time_zone)
     except (ZoneInfoNotFoundError, ValueError):
-        raise Invalid(f"{where}.page.time_zone", f'"{settings.page.time_zone}" is not an IANA time zone') from None
+        raise Invalid(
+            f"{where}.page.time_zone", f'"{settings.page.time_zone}" is not an IANA time zone'
+        ) from None
     base = urlsplit(settings.server.base_url)
     if base.scheme not in ("http", "https") or not base.netloc or settings.server.base_url.endswith("/"):
         raise Invalid(f"{where}.server.base_url", "write it as https://host, without a slash at the end")

@@ -35,7 +35,9 @@ class Event(Base):
     __tablename__ = "events"
 
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
-    kind: Mapped[str]  # component.updated, incident.created, incident.updated, incident.resolved, maintenance.…
+    kind: Mapped[
+        str
+    ]  # component.updated, incident.created, incident.updated, incident.resolved, maintenance.…
     subject_id: Mapped[str] = mapped_column(index=True)  # the component's, incident's or maintenance's id
     at: Mapped[datetime]
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)

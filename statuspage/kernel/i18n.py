@@ -71,7 +71,7 @@ def negotiate(accept_language: str, default: Language) -> Language:
             quality = float(parameter.strip().removeprefix("q=") or 1)
         except ValueError:
             continue
-        language = tag.strip().lower()[:2]
+        language = tag.strip().lower().partition("-")[0]
         for known in LANGUAGES:
             if known == language and quality > best[0]:
                 best = (quality, known)
@@ -79,8 +79,21 @@ def negotiate(accept_language: str, default: Language) -> Language:
 
 
 _MONTHS = {
-    "pl": "stycznia lutego marca kwietnia maja czerwca lipca sierpnia września października listopada grudnia".split(),
-    "en": "January February March April May June July August September October November December".split(),
+    "pl": (
+        *("stycznia", "lutego", "marca", "kwietnia", "maja", "czerwca"),
+        *("lipca", "sierpnia", "września", "października", "listopada", "grudnia"),
+    ),
+    "en": (
+        *("January", "February", "March", "April", "May", "June"),
+        *("July", "August", "September", "October", "November", "December"),
+    ),
+}
+_MONTHS_ALONE = {
+    "pl": (
+        *("styczeń", "luty", "marzec", "kwiecień", "maj", "czerwiec"),
+        *("lipiec", "sierpień", "wrzesień", "październik", "listopad", "grudzień"),
+    ),
+    "en": _MONTHS["en"],
 }
 _NEAR = {"pl": {-1: "wczoraj", 0: "dziś", 1: "jutro"}, "en": {-1: "yesterday", 0: "today", 1: "tomorrow"}}
 
@@ -117,12 +130,16 @@ def format_clock(at: datetime, zone: ZoneInfo) -> str:
 
 def format_month(year: int, month: int, language: str) -> str:
     """`November 2026`, `listopad 2026` (nominative)."""
-    nominative = "styczeń luty marzec kwiecień maj czerwiec lipiec sierpień wrzesień październik listopad grudzień".split()
-    return f"{nominative[month - 1] if language == 'pl' else _MONTHS['en'][month - 1]} {year}"
+    return f"{_MONTHS_ALONE[language][month - 1]} {year}"
 
 
 _DURATION_WORDS = {
-    "pl": (("dzień", "dni", "dni"), ("godzina", "godziny", "godzin"), ("minuta", "minuty", "minut"), ("sekunda", "sekundy", "sekund")),
+    "pl": (
+        ("dzień", "dni", "dni"),
+        ("godzina", "godziny", "godzin"),
+        ("minuta", "minuty", "minut"),
+        ("sekunda", "sekundy", "sekund"),
+    ),
     "en": (("day", "days"), ("hour", "hours"), ("minute", "minutes"), ("second", "seconds")),
 }
 

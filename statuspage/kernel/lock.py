@@ -19,7 +19,8 @@ def hold(directory: Path) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(descriptor, 20).decode(errors="replace").strip() or "unknown"
             raise Conflict(
-                f"{directory}: process {holder} already serves this data directory; stop it, or use PostgreSQL for several servers"
+                f"{directory}: process {holder} already serves this data directory; "
+                "stop it, or use PostgreSQL for several servers"
             ) from None
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())

@@ -57,11 +57,18 @@ _EMPTY: Message = {"type": "http.response.body", "body": b"", "more_body": False
 
 
 def prepare(
-    body: bytes, content_type: str, *, cache: str, vary: str = "Accept-Encoding", headers: Iterable[tuple[str, str]] = ()
+    body: bytes,
+    content_type: str,
+    *,
+    cache: str,
+    vary: str = "Accept-Encoding",
+    headers: Iterable[tuple[str, str]] = (),
 ) -> Prepared:
     """Compress once and lay out the ASGI messages."""
     etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
-    shared = MutableHeaders({"Content-Type": content_type, "ETag": etag, "Cache-Control": cache, "Vary": vary})
+    shared = MutableHeaders(
+        {"Content-Type": content_type, "ETag": etag, "Cache-Control": cache, "Vary": vary}
+    )
     for name, value in headers:
         shared[name] = value
     add_security_headers(shared)

@@ -1,4 +1,4 @@
-"""Tokens and limits. Links that every mail must carry are HMAC-derived; all other tokens are random and stored hashed."""
+"""Tokens and limits. Links in every mail are HMAC-derived; all other tokens are random and stored hashed."""
 
 import hashlib
 import hmac

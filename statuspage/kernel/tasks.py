@@ -9,7 +9,9 @@ from prometheus_client import Counter
 from statuspage.kernel.errors import Unavailable
 
 log = structlog.get_logger(__name__)
-_RESTARTS = Counter("statuspage_task_restarts_total", "Long-running tasks that failed and were started again", ["task"])
+_RESTARTS = Counter(
+    "statuspage_task_restarts_total", "Long-running tasks that failed and were started again", ["task"]
+)
 _PAUSE_S = 1.0
 
 

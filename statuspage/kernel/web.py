@@ -1,4 +1,4 @@
-"""What web functions share: pages, forms, errors as HTTP, language, who is asking. No room's knowledge is here."""
+"""What web functions share: pages, forms, errors as HTTP, language, who is asking. It knows no room."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -12,12 +12,15 @@ from jinja2.runtime import Context
 from markupsafe import Markup
 from starlette.datastructures import FormData, Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from statuspage.kernel import clock, i18n
 from statuspage.kernel.accounts import Role, SignedIn, signed_in
+from statuspage.kernel.config import Settings
 from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from statuspage.kernel.house import House
 
@@ -120,24 +123,32 @@ def _time(context: Context, at: datetime) -> Markup:
 
 def page(the_house: House, template: str, language: str, context: Mapping[str, Any], *, now: datetime) -> str:
     """A rendered template; the same for a request and for bytes made in advance."""
-    return environment().get_template(template).render(
-        {
-            "catalogues": the_house.catalogues,
-            "language": language,
-            "other_language": "en" if language == "pl" else "pl",
-            "zone": the_house.settings.zone,
-            "now": now,
-            "settings": the_house.settings,
-            "page_name": the_house.settings.page.name_pl if language == "pl" else the_house.settings.page.name_en,
-            "base_url": the_house.settings.server.base_url,
-            "is_demo": the_house.is_demo,
-            "sign_in_hints": the_house.sign_in_hints,
-            **context,
-        }
+    return (
+        environment()
+        .get_template(template)
+        .render(
+            {
+                "catalogues": the_house.catalogues,
+                "language": language,
+                "other_language": "en" if language == "pl" else "pl",
+                "zone": the_house.settings.zone,
+                "now": now,
+                "settings": the_house.settings,
+                "page_name": the_house.settings.page.name_pl
+                if language == "pl"
+                else the_house.settings.page.name_en,
+                "base_url": the_house.settings.server.base_url,
+                "is_demo": the_house.is_demo,
+                "sign_in_hints": the_house.sign_in_hints,
+                **context,
+            }
+        )
     )
 
 
-def render(request: Request, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200) -> Response:
+def render(
+    request: Request, template: str, context: Mapping[str, Any] | None = None, *, status: int = 200
+) -> Response:
     """A page for this request. Private: it is never cached by others.
 
     Beside `page`'s variables a template sees `path` (without language prefix), `prefix` and `user`.
@@ -154,7 +165,9 @@ def render(request: Request, template: str, context: Mapping[str, Any] | None = 
         },
         now=clock.now(),
     )
-    return HTMLResponse(text, status, headers={"Cache-Control": "no-store", "Vary": "Accept-Language, Cookie"})
+    return HTMLResponse(
+        text, status, headers={"Cache-Control": "no-store", "Vary": "Accept-Language, Cookie"}
+    )
 
 
 def redirect(request: Request, path: str) -> Response:
@@ -198,13 +211,22 @@ async def require(request: Request, role: Role) -> SignedIn:
 
 # --- errors as HTTP: the only place that knows codes ---
 
-_STATUS: dict[type[Exception], int] = {Invalid: 422, NotFound: 404, Forbidden: 403, Conflict: 409, TooMany: 429, Unavailable: 503}
+_STATUS: dict[type[Exception], int] = {
+    Invalid: 422,
+    NotFound: 404,
+    Forbidden: 403,
+    Conflict: 409,
+    TooMany: 429,
+    Unavailable: 503,
+}
 
 
 def answer_error(request: Request, error: Exception) -> Response:
     """An error in words, in the reader's language, as a page or as JSON for the API."""
     status = error.status_code if isinstance(error, HTTPException) else _STATUS.get(type(error), 500)
     headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooMany) else {}
+    if status == 500:
+        log.error("web.fault", path=request.scope["path"], exc_info=error)
     if isinstance(error, Unavailable):
         headers["Retry-After"] = "5"
         log.warning("web.unavailable", path=request.scope["path"], reason=str(error))
@@ -221,14 +243,30 @@ def answer_sign_in_needed(request: Request, _error: Exception) -> Response:
     return redirect(request, f"/console/sign-in?{query}")
 
 
-EXCEPTION_HANDLERS: dict[Any, Any] = {Error: answer_error, HTTPException: answer_error, SignInNeeded: answer_sign_in_needed}
+def answer_unexpected(request: Request, error: Exception) -> Response:
+    """A fault of ours. It comes from outside all middleware, so that language and headers are set here."""
+    prefix, _ = split_language(request.scope["path"])
+    accepted = request.headers.get("accept-language", "")
+    request.scope["language"] = prefix[1:] or i18n.negotiate(accepted, language(request))
+    request.scope["language_prefix"] = prefix
+    response = answer_error(request, error)
+    add_security_headers(response.headers)
+    return response
+
+
+EXCEPTION_HANDLERS: dict[Any, Any] = {
+    Error: answer_error,
+    HTTPException: answer_error,
+    SignInNeeded: answer_sign_in_needed,
+    Exception: answer_unexpected,
+}
 
 
 # --- middleware: pure ASGI ---
 
 
 class Languages:
-    """Takes `/pl` or `/en` off the path, or negotiates; sets `language` and `language_prefix` in the scope."""
+    """Takes `/pl` or `/en` off the path, or negotiates; sets `language` and `language_prefix`."""
 
     def __init__(self, app: ASGIApp, default: i18n.Language) -> None:
         self.app = app
@@ -268,25 +306,33 @@ class Guard:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        if scope["method"] not in ("GET", "HEAD", "OPTIONS") and self._is_foreign(scope["path"], headers):
-            await Response("This request came from another site and was refused.\n", 403)(scope, receive, send)
-            return
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 add_security_headers(MutableHeaders(scope=message))
             await send(message)
 
-        await self.app(scope, receive, send_with_headers)
+        app = self.app
+        if self._is_foreign(scope["method"], scope["path"], Headers(scope=scope)):
+            app = Response("This request came from another site and was refused.\n", 403)
+        await app(scope, receive, send_with_headers)
 
-    def _is_foreign(self, path: str, headers: Headers) -> bool:
-        if split_language(path)[1].startswith(_ORIGIN_EXEMPT):
+    def _is_foreign(self, method: str, path: str, headers: Headers) -> bool:
+        if method in ("GET", "HEAD", "OPTIONS") or split_language(path)[1].startswith(_ORIGIN_EXEMPT):
             return False
         if site := headers.get("sec-fetch-site"):
             return site not in ("same-origin", "none")
         origin = headers.get("origin")
         return origin is not None and urlsplit(origin).netloc not in (self.own_host, headers.get("host"))
+
+
+def middleware(settings: Settings) -> list[Middleware]:
+    """What every request passes, in this order: a 413 has the guard's headers, too."""
+    return [
+        Middleware(Languages, default="pl" if settings.page.language == "pl" else "en"),
+        Middleware(Guard, base_url=settings.server.base_url),
+        Middleware(RequestBodyLimitMiddleware, max_body_size=settings.server.max_body_bytes),
+    ]
 
 
 def add_security_headers(headers: MutableHeaders) -> None:

@@ -1,0 +1,162 @@
+"""Users and sessions, on both databases."""
+
+from datetime import datetime, timedelta
+
+import argon2
+import pytest
+from sqlalchemy import select
+
+from statuspage.kernel import accounts
+from statuspage.kernel.accounts import (
+    Role,
+    User,
+    UserSession,
+    add_user,
+    disable_user,
+    end_session,
+    find_user,
+    hash_password,
+    is_password,
+    signed_in,
+    start_session,
+)
+from statuspage.kernel.db import Database
+from statuspage.kernel.errors import Conflict, Invalid
+from statuspage.kernel.security import hash_token
+
+PASSWORD = "correct horse battery"
+LIFETIME = timedelta(hours=12)
+
+
+@pytest.fixture(scope="session")
+def password_hash() -> str:
+    """Dear on purpose, so it is made once."""
+    return hash_password(PASSWORD)
+
+
+@pytest.fixture
+def anna(db: Database, password_hash: str, now: datetime) -> User:
+    return db.run_now(add_user, "anna", "Anna", Role.AGENT, password_hash, now=now)
+
+
+def sign_in(db: Database, user: User, now: datetime) -> str:
+    return db.run_now(start_session, user.id, now=now, lifetime=LIFETIME)
+
+
+def test_the_password_opens_the_account_and_nothing_else_does(anna: User) -> None:
+    assert is_password(anna, PASSWORD)
+    assert not is_password(anna, PASSWORD + " ")
+    assert not is_password(anna, "")
+    assert not is_password(None, PASSWORD)
+
+
+def test_an_unknown_user_costs_what_a_known_one_costs(anna: User) -> None:
+    """The stand-in is verified with the same parameters, so that the time tells nothing (abuse case 8)."""
+    assert argon2.extract_parameters(accounts._decoy()) == argon2.extract_parameters(anna.password_hash)
+
+
+def test_a_password_is_stored_as_argon2id_and_never_twice_alike() -> None:
+    first, second = hash_password(PASSWORD), hash_password(PASSWORD)
+
+    assert first.startswith("$argon2id$")
+    assert first != second
+
+
+@pytest.mark.parametrize("password", ["", "short", "x" * 11])
+def test_a_short_password_is_refused(password: str) -> None:
+    with pytest.raises(Invalid, match="password: at least 12 characters"):
+        hash_password(password)
+
+
+def test_an_account_whose_hash_is_damaged_stays_closed(anna: User) -> None:
+    anna.password_hash = "not a hash"
+
+    assert not is_password(anna, PASSWORD)
+
+
+def test_a_login_is_given_once(db: Database, anna: User, now: datetime) -> None:
+    with pytest.raises(Conflict, match='the login "anna" is taken'):
+        db.run_now(add_user, anna.login, "Another", Role.VIEWER, "hash", now=now)
+
+    assert db.read_now(find_user, "anna").id == anna.id  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("login", ["", "an na", "anna\n"])
+def test_a_login_is_one_word(db: Database, login: str, now: datetime) -> None:
+    with pytest.raises(Invalid, match="login"):
+        db.run_now(add_user, login, "Anna", Role.AGENT, "hash", now=now)
+
+
+def test_a_session_says_who_is_asking(db: Database, anna: User, now: datetime) -> None:
+    token = sign_in(db, anna, now)
+
+    who = db.read_now(signed_in, token, now=now + timedelta(hours=1))
+
+    assert who is not None
+    assert (who.user_id, who.login, who.name, who.role) == (anna.id, "anna", "Anna", Role.AGENT)
+    assert len(who.csrf) >= 22
+
+
+def test_each_sign_in_has_a_token_of_its_own_that_is_stored_hashed(
+    db: Database, anna: User, now: datetime
+) -> None:
+    tokens = {sign_in(db, anna, now) for _ in range(3)}
+
+    stored = db.read_now(lambda session: session.scalars(select(UserSession.token_hash)).all())
+    assert set(stored) == {hash_token(token) for token in tokens}
+    assert len(tokens) == 3
+
+
+@pytest.mark.parametrize("token", ["", "guessed", "x" * 10_000])
+def test_a_token_that_was_never_given_is_nobodys(db: Database, anna: User, now: datetime, token: str) -> None:
+    sign_in(db, anna, now)
+
+    assert db.read_now(signed_in, token, now=now) is None
+
+
+def test_a_session_ends_by_itself(db: Database, anna: User, now: datetime) -> None:
+    token = sign_in(db, anna, now)
+
+    assert db.read_now(signed_in, token, now=now + LIFETIME - timedelta(seconds=1)) is not None
+    assert db.read_now(signed_in, token, now=now + LIFETIME) is None
+
+
+def test_a_session_that_was_ended_cannot_be_replayed(db: Database, anna: User, now: datetime) -> None:
+    token, other = sign_in(db, anna, now), sign_in(db, anna, now)
+
+    db.run_now(end_session, token)
+
+    assert db.read_now(signed_in, token, now=now) is None
+    assert db.read_now(signed_in, other, now=now) is not None
+
+
+def test_closing_an_account_ends_all_its_sessions(db: Database, anna: User, now: datetime) -> None:
+    tokens = [sign_in(db, anna, now) for _ in range(2)]
+
+    db.run_now(disable_user, anna.id, now=now)
+
+    assert [db.read_now(signed_in, token, now=now) for token in tokens] == [None, None]
+    closed = db.read_now(find_user, "anna")
+    assert closed is not None
+    assert not is_password(closed, PASSWORD)
+
+
+def test_sessions_that_are_over_are_swept_out(db: Database, anna: User, now: datetime) -> None:
+    sign_in(db, anna, now)
+    sign_in(db, anna, now + LIFETIME + timedelta(hours=1))
+
+    assert len(db.read_now(lambda session: session.scalars(select(UserSession)).all())) == 1
+
+
+@pytest.mark.parametrize(
+    ("role", "other", "includes"),
+    [
+        (Role.ADMINISTRATOR, Role.VIEWER, True),
+        (Role.OPERATOR, Role.AGENT, True),
+        (Role.AGENT, Role.AGENT, True),
+        (Role.AGENT, Role.OPERATOR, False),
+        (Role.VIEWER, Role.ADMINISTRATOR, False),
+    ],
+)
+def test_each_role_includes_those_before_it(role: Role, other: Role, *, includes: bool) -> None:
+    assert role.includes(other) is includes
