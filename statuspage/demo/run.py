@@ -14,9 +14,9 @@ import uvloop
 from sqlalchemy.orm import Session
 
 from statuspage import app, migrations
-from statuspage.demo import history, mailbox
+from statuspage.demo import mailbox
 from statuspage.demo.simulator import HOST
-from statuspage.demo.world import World
+from statuspage.demo.world import World, populate
 from statuspage.incidents import catalogue
 from statuspage.incidents.publication import load_tree
 from statuspage.kernel import accounts, clock, config, lock, logs
@@ -74,7 +74,7 @@ def _prepare(db: Database, settings: config.Settings, catalogue_text: str) -> No
     app.apply_catalogue(settings, db, declared, where="catalogue.toml")
     if is_fresh:
         now = clock.now()
-        db.run_now(history.fill, zone=settings.zone, now=now)
+        db.run_now(populate, settings, now=now)
         hashes = [accounts.hash_password(hint.password) for hint in SIGN_INS]
         db.run_now(_add_staff, hashes, now=now)
 
