@@ -222,7 +222,7 @@ class Simulator:
 
     async def _serve_gateway(self, code: str, client: "Client") -> None:
         """Greet and answer commands. A gateway breaks with its service and with what it passes through."""
-        match self._faults.get(code) or self._upstream_fault(code):
+        match self._faults.get(code) or (Fault.SLOW if self._is_behind_a_fault(code) else None):
             case Fault.TIMEOUT:
                 await client.hang()
                 return
@@ -240,13 +240,10 @@ class Simulator:
                 await client.say("250 OK" if command in ("NOOP", "STATUS") else "500 unknown command")
         await client.say(f"221 {code} closing")
 
-    def _upstream_fault(self, code: str) -> Fault | None:
-        """What the parents' fault does to messages that pass through them: late, or not accepted."""
-        for parent in self.services[code].parents:
-            fault = self._faults.get(parent) or self._upstream_fault(parent)
-            if fault is not None:
-                return Fault.SLOW if fault is Fault.SLOW else Fault.UNAVAILABLE
-        return None
+    def _is_behind_a_fault(self, code: str) -> bool:
+        """Whether messages pass through something broken: they are taken, late."""
+        parents = self.services[code].parents
+        return any(parent in self._faults or self._is_behind_a_fault(parent) for parent in parents)
 
     async def _beat(self, code: str, base_url: str, path: str) -> None:
         """A nightly register exchange, sped up: says success, says failure, or falls silent."""
