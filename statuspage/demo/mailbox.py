@@ -185,7 +185,7 @@ async def show_list(request: Request) -> Response:
 async def show_mail(request: Request) -> Response:
     """`/demo/mail/{id}`: the text, the headers, and the HTML part in a frame that may do nothing."""
     mail = await asyncio.to_thread(open_mail, _directory(request), request.path_params["id"])
-    response = web.render(request, "console/demo_mail_one.html", {"mail": mail, "parts": linkify(mail.text)})
+    response = web.render(request, "console/demo_mail_one.html", {"mail": mail, "lines": linkify(mail.text)})
     response.headers["Content-Security-Policy"] = f"{web.CONTENT_SECURITY_POLICY}; frame-src 'self'"
     return response
 
@@ -213,10 +213,14 @@ def _retarget(html: str) -> str:
     return changed if count else base + html
 
 
-def linkify(text: str) -> list[tuple[str, bool]]:
-    """The text in pieces; True marks a web address, which the page makes a link."""
-    pieces = re.split(r"(https?://[^\s<>\"')\]]+)", text)
-    return [(piece, index % 2 == 1) for index, piece in enumerate(pieces) if piece]
+def linkify(text: str) -> list[list[tuple[str, bool]]]:
+    """The lines of a text in pieces; True marks a web address, which the page makes a link."""
+    lines = []
+    for line in text.rstrip().splitlines():
+        indented = "\u00a0" * (len(line) - len(line.lstrip())) + line.lstrip()
+        pieces = re.split(r"(https?://[^\s<>\"')\]]+)", indented)
+        lines.append([(piece, index % 2 == 1) for index, piece in enumerate(pieces) if piece])
+    return lines
 
 
 def routes() -> list[BaseRoute]:
