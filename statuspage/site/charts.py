@@ -43,7 +43,9 @@ def _paths(classes: tuple[str, ...]) -> Markup:
     return Markup("").join(
         Markup('<path class="{}"{} d="{}"/>').format(
             # A reference in the stylesheet would look for the pattern in the stylesheet.
-            name, Markup(' fill="url(#hatch)"') if name == UNMEASURED else "", "".join(steps)
+            name,
+            Markup(' fill="url(#hatch)"') if name == UNMEASURED else "",
+            "".join(steps),
         )
         for name, steps in drawn.items()
     )
@@ -73,7 +75,9 @@ def describe(days: Sequence[Day], uptime: float | None, catalogues: Catalogues, 
 
 
 @lru_cache(maxsize=2048)
-def _description(total: int, counts: tuple[int, ...], share: str, catalogues: Catalogues, language: str) -> str:
+def _description(
+    total: int, counts: tuple[int, ...], share: str, catalogues: Catalogues, language: str
+) -> str:
     forms = (
         ("outage on %(num)s day", "outage on %(num)s days"),
         ("partial outage on %(num)s day", "partial outage on %(num)s days"),
@@ -82,7 +86,9 @@ def _description(total: int, counts: tuple[int, ...], share: str, catalogues: Ca
         ("not measured on %(num)s day", "not measured on %(num)s days"),
     )
     first = catalogues.ngettext(language, "the last day", "the last %(num)s days", total) % {"num": total}
-    parts = [catalogues.gettext(language, "available %(share)s of the time") % {"share": share}] if share else []
+    parts = (
+        [catalogues.gettext(language, "available %(share)s of the time") % {"share": share}] if share else []
+    )
     parts += [
         catalogues.ngettext(language, singular, plural, count) % {"num": count}
         for (singular, plural), count in zip(forms, counts, strict=True)

@@ -11,6 +11,7 @@ from statuspage.kernel.i18n import Catalogues
 from statuspage.site.charts import CLASSES, UNMEASURED
 
 UNKNOWN = "unknown"
+NAMED = 3  # that many affected services are named in the headline itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +52,13 @@ class Sentences:
             case ServiceStatus.MAJOR_OUTAGE:
                 return self.ngettext("%(num)s service does not work", "%(num)s services do not work", num)
             case ServiceStatus.PARTIAL_OUTAGE:
-                return self.ngettext("%(num)s service works only in part", "%(num)s services work only in part", num)
+                return self.ngettext(
+                    "%(num)s service works only in part", "%(num)s services work only in part", num
+                )
             case ServiceStatus.DEGRADED_PERFORMANCE:
-                return self.ngettext("%(num)s service is slow or limited", "%(num)s services are slow or limited", num)
+                return self.ngettext(
+                    "%(num)s service is slow or limited", "%(num)s services are slow or limited", num
+                )
             case _:
                 return self.ngettext(
                     "%(num)s service is under planned work", "%(num)s services are under planned work", num
@@ -67,36 +72,46 @@ class Sentences:
                 return self.ngettext(
                     "%(num)s of %(total)s services has been down since %(since)s",
                     "%(num)s of %(total)s services have been down since %(since)s",
-                    num, **values,
+                    num,
+                    **values,
                 )
             case ServiceStatus.PARTIAL_OUTAGE:
                 return self.ngettext(
                     "%(num)s of %(total)s services has worked only in part since %(since)s",
                     "%(num)s of %(total)s services have worked only in part since %(since)s",
-                    num, **values,
+                    num,
+                    **values,
                 )
             case ServiceStatus.DEGRADED_PERFORMANCE:
                 return self.ngettext(
                     "%(num)s of %(total)s services has been slow or limited since %(since)s",
                     "%(num)s of %(total)s services have been slow or limited since %(since)s",
-                    num, **values,
+                    num,
+                    **values,
                 )
             case _:
                 return self.ngettext(
                     "%(num)s of %(total)s services has been under planned work since %(since)s",
                     "%(num)s of %(total)s services have been under planned work since %(since)s",
-                    num, **values,
+                    num,
+                    **values,
                 )
 
     def more(self, status: str, num: int) -> str:
         """`9 more are slow or limited.`"""
         match status:
             case ServiceStatus.PARTIAL_OUTAGE:
-                return self.ngettext("%(num)s more works only in part.", "%(num)s more work only in part.", num)
+                return self.ngettext(
+                    "%(num)s more works only in part.", "%(num)s more work only in part.", num
+                )
             case ServiceStatus.DEGRADED_PERFORMANCE:
-                return self.ngettext("%(num)s more is slow or limited.", "%(num)s more are slow or limited.", num)
+                return self.ngettext(
+                    "%(num)s more is slow or limited.", "%(num)s more are slow or limited.", num
+                )
             case _:
-                return self.ngettext("%(num)s more is under planned work.", "%(num)s more are under planned work.", num)
+                return self.ngettext(
+                    "%(num)s more is under planned work.", "%(num)s more are under planned work.", num
+                )
 
 
 def headline(
@@ -113,15 +128,19 @@ def headline(
     if not trouble:
         return _calm(services, counts, say)
     worst = trouble[0]
-    first = min((service for service in services if service.status is worst), key=lambda service: service.status_since)
+    affected = [service for service in services if service.status is worst]
+    first = min(affected, key=lambda service: service.status_since)
+    names = f"{', '.join(service.name[language] for service in affected)}: " if len(affected) <= NAMED else ""
     rest = [say.more(status, counts[status]) for status in trouble[1:]]
     if working := counts[ServiceStatus.OPERATIONAL]:
-        rest.append(say.ngettext("The other %(num)s service works.", "The other %(num)s services work.", working))
+        rest.append(
+            say.ngettext("The other %(num)s service works.", "The other %(num)s services work.", working)
+        )
     return Headline(
         css=CLASSES[worst],
         shape=SHAPES[worst],
-        title=say.title(worst, counts[worst]),
-        sentence=say.since(worst, counts[worst], len(services), when(first)),
+        title=names + say.title(worst, counts[worst]),
+        sentence=names + say.since(worst, counts[worst], len(services), when(first)),
         rest=(*rest, *_unmeasured(services, counts, say)),
         is_calm=False,
     )
@@ -149,7 +168,9 @@ def _unmeasured(services: Sequence[ServiceView], counts: Counter[str], say: Sent
     if never := counts[UNKNOWN]:
         said.append(
             say.ngettext(
-                "%(num)s service has not been measured yet.", "%(num)s services have not been measured yet.", never
+                "%(num)s service has not been measured yet.",
+                "%(num)s services have not been measured yet.",
+                never,
             )
         )
     if now := sum(s.unmeasured_since is not None and s.first_measured_at is not None for s in services):

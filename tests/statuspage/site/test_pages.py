@@ -114,14 +114,16 @@ def test_the_first_sentence_when_all_works() -> None:
 
 def test_the_first_sentence_when_one_is_down() -> None:
     snapshot = snapshots.one_down()
-    assert heading(snapshot, language="pl") == "1 z 12 usług nie działa od dziś 07:30 (UTC+1)"
-    assert heading(snapshot) == "1 of 12 services has been down since today 07:30 (UTC+1)"
-    assert "<title>✕ 1 usługa nie działa – Status usług celnych</title>" in text_of(snapshot, language="pl")
+    assert heading(snapshot, language="pl") == "NCTS2: 1 z 12 usług nie działa od dziś 07:30 (UTC+1)"
+    assert heading(snapshot) == "NCTS2: 1 of 12 services has been down since today 07:30 (UTC+1)"
+    assert "<title>✕ NCTS2: 1 usługa nie działa – Status usług celnych</title>" in text_of(
+        snapshot, language="pl"
+    )
 
 
 def test_a_gateway_fault_counts_what_fails_apart_from_what_suffers() -> None:
     page = tree_of(snapshots.gateway_down(), language="pl")
-    assert said(page.xpath("//h1")[0]).startswith("1 z 12 usług nie działa")
+    assert said(page.xpath("//h1")[0]).startswith("PUESC: 1 z 12 usług nie działa")
     assert "Kolejnych 9 działa wolno lub z ograniczeniami. Pozostałe 2 usługi działają." in said(page)
     cards = page.xpath("//article")
     assert len(cards) == 1
