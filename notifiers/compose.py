@@ -419,10 +419,10 @@ class Template:
 
     def __init__(self, raw: bytes) -> None:
         slots = (_TO_SLOT, _ID_SLOT, MANAGE_SLOT.encode(), UNSUBSCRIBE_SLOT.encode())
-        self._parts = re.split(b"(" + b"|".join(re.escape(slot) for slot in slots) + b")", _mend(raw))
+        self._parts = re.split(b"(" + b"|".join(re.escape(slot) for slot in slots) + b")", _stuff(_mend(raw)))
 
     def fill(self, *, to: str, message_id: str, manage: str = "", unsubscribe: str = "") -> bytes:
-        """The message for one recipient: ready for the wire, lines end in CRLF."""
+        """The message for one recipient, ready for the wire: lines end in CRLF, dots are stuffed."""
         values = {
             _TO_SLOT: to.encode(),
             _ID_SLOT: message_id.encode(),
@@ -474,6 +474,11 @@ def _mend(raw: bytes) -> bytes:
         for found in set(re.findall(perhaps_broken, raw)) - {slot}:
             raw = raw.replace(found, b"=\r\n" + slot + b"=\r\n")
     return raw
+
+
+def _stuff(raw: bytes) -> bytes:
+    """Double a dot that begins a line (RFC 5321 §4.5.2); what comes into the slots begins none."""
+    return raw.replace(b"\n.", b"\n..")
 
 
 def envelope_sender(house: House) -> str:

@@ -74,7 +74,7 @@ class Letter(Protocol):
     def recipient(self) -> str: ...
     @property
     def content(self) -> bytes:
-        """Lines end in CRLF, the last one too; dots are stuffed here."""
+        """Lines end in CRLF, the last one too; dots are stuffed already (RFC 5321 §4.5.2)."""
 
 
 L = TypeVar("L", bound=Letter)
@@ -230,7 +230,7 @@ class Connection:
 
         After a loss, or a 421, `is_open` is false: `following` has to go another way.
         """
-        flight = _stuffed(letter.content)
+        flight = letter.content
         self._wait_for(self._spec.content_timeout)
         after_final_dot = False
         try:
@@ -431,12 +431,6 @@ def _expect(reply: Reply, code: int) -> None:
 
 def _envelope(letter: Letter) -> bytes:
     return f"MAIL FROM:<{letter.sender}>\r\nRCPT TO:<{letter.recipient}>\r\nDATA\r\n".encode()
-
-
-def _stuffed(content: bytes) -> bytes:
-    """RFC 5321 §4.5.2: a line that begins with a dot gets another."""
-    stuffed = content.replace(b"\n.", b"\n..")
-    return b"." + stuffed if stuffed.startswith(b".") else stuffed
 
 
 def _own_name(own_address: str) -> str:
