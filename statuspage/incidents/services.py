@@ -12,6 +12,7 @@ from statuspage.incidents.rules import OUTAGES, MaintenanceStatus, NoticeKind, S
 from statuspage.incidents.tables import Interval, Notice, NoticeService, Service
 from statuspage.kernel import config
 from statuspage.kernel.errors import NotFound
+from statuspage.kernel.events import take_turns
 
 UNKNOWN = "unknown"
 
@@ -41,6 +42,7 @@ def report(session: Session, finding: Finding, *, now: datetime, policy: config.
 
     While a service is under planned maintenance its intervals are recorded, but no incident is opened.
     """
+    take_turns(session)
     service = session.get_one(Service, finding.service_id)
     since = min(finding.since, now)
     _record_interval(session, service, finding, since=since, now=now)
@@ -60,6 +62,7 @@ def report(session: Session, finding: Finding, *, now: datetime, policy: config.
 
 def report_unknown(session: Session, service_id: str, *, since: datetime, now: datetime) -> None:
     """Nothing is known about the service since then: our own fault. The last known status stays published."""
+    take_turns(session)
     service = session.get_one(Service, service_id)
     if service.unknown_since is not None:
         return

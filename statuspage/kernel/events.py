@@ -64,6 +64,21 @@ def next_number(session: Session, name: str, *, first: int = 1) -> int:
     return int(advanced.scalar_one())
 
 
+def take_turns(session: Session) -> None:
+    """Let one unit at a time look at the state and emit what follows from it, to the end of its transaction.
+
+    For verbs that decide by what is there, such as whether an incident is open already. It is the row
+    that `emit` locks: taken first, nobody decides by what another is about to change. SQLite has one writer.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(
+            text(
+                "INSERT INTO counters (name, value) VALUES ('events', 0) "
+                "ON CONFLICT (name) DO UPDATE SET value = counters.value"
+            )
+        )
+
+
 def emit(session: Session, kind: str, subject_id: str, payload: dict[str, Any], *, at: datetime) -> int:
     """Record an event and what is owed for it, in the caller's transaction. Returns its `seq`."""
     seq = next_number(session, "events")

@@ -19,6 +19,7 @@ from statuspage.kernel.events import (
     next_number,
     pending,
     since,
+    take_turns,
 )
 
 
@@ -150,6 +151,37 @@ def test_many_writers_leave_no_gap_and_a_reader_never_sees_a_hole(db: Database, 
     assert [event.seq for event in db.read_now(since, 0, limit=1000)] == list(range(1, 81))
     assert db.read_now(last_seq) == 80
     assert all(db.read_now(told_by, name) == list(range(20)) for name in names)
+
+
+@pytest.mark.postgres
+def test_who_takes_turns_decides_by_what_the_one_before_committed(postgres_url: str, now: datetime) -> None:
+    """Without it all of them would see an empty table and think they were the first."""
+
+    def be_the_first(session: Session) -> bool:
+        take_turns(session)
+        if session.scalars(select(Event)).first() is not None:
+            return False
+        emit(session, "incident.created", "abc", {}, at=now)
+        return True
+
+    def ask() -> None:
+        start.wait()
+        answers.append(db.run_now(be_the_first))
+
+    db = Database(postgres_url)
+    for _ in range(5):
+        db.run_now(lambda session: session.execute(text("TRUNCATE counters, events CASCADE")))
+        answers: list[bool] = []
+        start = threading.Barrier(4)
+        threads = [threading.Thread(target=ask) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        assert sorted(answers) == [False, False, False, True]
+    assert db.read_now(last_seq) == 1
+    db.close()
 
 
 def test_nothing_is_owed_for_an_event_that_does_not_exist(db: Database) -> None:
