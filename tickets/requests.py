@@ -61,6 +61,7 @@ def file_request(session: Session, new: NewRequest, *, house: House, now: dateti
     number = next_number(session, "tickets", first=house.settings.tickets.first_number)
     if new.submission and filed_before(session, new.submission):
         raise Conflict("this form was sent before")
+    filed_today = _filed_since(session, email, now - timedelta(days=1))
     ticket = Ticket(
         number=f"{house.settings.tickets.number_prefix}{number}",
         kind=draft.kind,
@@ -79,7 +80,7 @@ def file_request(session: Session, new: NewRequest, *, house: House, now: dateti
     session.add(ticket)
     session.flush()
     session.add(TicketChange(ticket_id=ticket.id, old_state=None, new_state=State.NEW, by=REQUESTER, at=now))
-    if _filed_since(session, email, now - timedelta(days=1)) <= rules.ACKNOWLEDGEMENTS_A_DAY:
+    if filed_today < rules.ACKNOWLEDGEMENTS_A_DAY:
         letters.acknowledge(session, ticket, name_of(service), house=house, now=now)
     return Filed(ticket.id, ticket.number, ticket.view_key)
 
@@ -241,7 +242,7 @@ def _view(session: Session, ticket: Ticket | None) -> TicketView:
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which tickets the queue shows. `state` None means all that are not solved; `service` is a code."""
+    """Which tickets the queue shows. `service` is a code; None means any."""
 
     states: frozenset[State] = rules.UNSOLVED
     service: str | None = None
@@ -317,10 +318,15 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     return conditions
 
 
+COUNTED = tuple(sorted(rules.UNSOLVED | {State.RESOLVED}, key=list(State).index))
+
+
 def counts(session: Session) -> Mapping[State, int]:
-    """How many tickets are in each state, zeros too."""
-    found = session.execute(select(Ticket.state, func.count()).group_by(Ticket.state))
-    return {state: 0 for state in State} | {State(state): count for state, count in found}
+    """How many tickets are in each state that still moves, zeros too."""
+    found = session.execute(
+        select(Ticket.state, func.count()).where(Ticket.state.in_(COUNTED)).group_by(Ticket.state)
+    )
+    return dict.fromkeys(COUNTED, 0) | {State(state): count for state, count in found}
 
 
 # --- worked on ---
