@@ -1,23 +1,11 @@
 """All tables of all rooms, for tests and for new migrations."""
 
-import importlib
-
+import monitors.tables
+import notifiers.tables
+import statuspage.incidents.tables
+import statuspage.kernel.accounts
+import statuspage.kernel.events
+import tickets.tables  # noqa: F401 - imported for what they declare
 from statuspage.kernel.db import Base
-
-_ROOMS = (
-    "statuspage.kernel.events",
-    "statuspage.kernel.accounts",
-    "statuspage.incidents.tables",
-    "monitors.tables",
-    "notifiers.tables",
-    "tickets.tables",
-)
-
-for _name in _ROOMS:
-    try:
-        importlib.import_module(_name)
-    except ModuleNotFoundError as error:
-        if error.name != _name:
-            raise
 
 metadata = Base.metadata
