@@ -123,7 +123,7 @@ def step(
         after = _counted(after, verdict, cause, at)
         after = _judged(after, at, policy)
         after = _told(after, verdict, at, policy)
-    return after, _transition(state, after)
+    return after, _transition(state, after, cause)
 
 
 def is_in_doubt(state: State, policy: Policy) -> bool:
@@ -271,13 +271,15 @@ def steady_for(relapses: int, policy: Policy) -> timedelta:
     return min(policy.flap_window, share * 2.0 ** min(relapses, 16))
 
 
-def _transition(before: State, after: State) -> Transition | None:
+def _transition(before: State, after: State, cause: str) -> Transition | None:
     if after.level is before.level:
         return None
     since = after.unknown_since or after.since
     if since is None:
         raise AssertionError("a level without an instant")
-    return Transition(before.level, after.level, since, "" if after.level is Level.UP else after.cause)
+    if after.level is not Level.UNKNOWN:
+        cause = "" if after.level is Level.UP else after.cause
+    return Transition(before.level, after.level, since, cause)
 
 
 # --- a service and its monitors ---

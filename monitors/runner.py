@@ -59,6 +59,7 @@ _RELOAD_S = 0.5  # at most this often
 _POLL_S = 5.0  # without a word from the database
 _FIRST_PROBES_A_SECOND = 200  # after a start
 _BEATS_S = 0.5  # how old the beats in memory may be
+_HANGS_S = 0.5  # a write that takes longer
 
 
 @dataclass(eq=False, slots=True)
@@ -109,6 +110,7 @@ class Runner:
         self._beats: dict[str, Beats] = {}
         self._beats_at = float("-inf")
         self._deaf: Deaf | None = None
+        self._writing_since: float | None = None  # monotonic
         self._refused_since: datetime | None = None  # by the database
         self._version: int | None = None
         self._sooner = asyncio.Event()  # something is due before what the schedule waits for
@@ -293,18 +295,25 @@ class Runner:
         outcome = await look(entry.prepared, self._network, at, heard)
         if outcome.verdict is not Verdict.FAILED:
             return outcome
-        if heard is not None and self._refused_since is not None:
+        if heard is not None and self._is_deaf:
             return replace(outcome, verdict=Verdict.UNKNOWN, cause="heartbeats cannot be noted for now")
         if await self._control.is_prober_at_fault(began_at):
             return replace(outcome, verdict=Verdict.UNKNOWN, cause="the control targets do not answer either")
         return outcome
 
     async def _heard(self, entry: Entry) -> Beats:
-        if self._monotonic() - self._beats_at > _BEATS_S:
-            self._beats_at = self._monotonic()
+        if (now_s := self._monotonic()) - self._beats_at > _BEATS_S:
             self._beats = await self._db.read(store.beats)
+            self._beats_at = now_s
         heard = self._beats.get(entry.monitor.id) or Beats(entry.monitor.created_at)
         return excuse(entry.prepared.spec, heard, self._deaf) if self._deaf and entry.prepared.spec else heard
+
+    @property
+    def _is_deaf(self) -> bool:
+        """Whether beats cannot be noted now: the database refuses, or a write to it hangs."""
+        if self._refused_since is not None:
+            return True
+        return self._writing_since is not None and self._monotonic() - self._writing_since > _HANGS_S
 
     def _take(self, entry: Entry, outcome: Outcome, at: datetime) -> None:
         """Judge one outcome and note what follows."""
@@ -335,7 +344,7 @@ class Runner:
         entries = self._by_service.get(service_id, [])
         before = self._standings.get(service_id)
         found = service_level(((entry.monitor.id, entry.state) for entry in entries), before)
-        if found is None and before is not None:
+        if found is None and before is not None and not _is_new(entries):
             found = replace(before, unknown_since=before.unknown_since or at)
         if found is None or (before and _is_same(before, found)):
             return
@@ -378,15 +387,18 @@ class Runner:
         batch, self._batch = self._batch, Batch()
         self._has_news.clear()
         self._is_urgent.clear()
+        began_at, self._writing_since = self._now(), self._monotonic()
         try:
             await self._save(batch)
         except Unavailable as error:
             DROPPED.inc(batch.put_before(self._batch, max_results=MAX_BUFFERED_RESULTS))
             BUFFERED.set(len(self._batch.results))
-            self._refused_since = self._refused_since or self._now()
+            self._refused_since = self._refused_since or began_at
             self._has_news.set()
             log.warning("runner.buffering", results=len(self._batch.results), reason=str(error))
             return False
+        finally:
+            self._writing_since = None
         BUFFERED.set(0)
         if self._refused_since is not None:
             now = self._now()
@@ -398,31 +410,39 @@ class Runner:
         # Their hours may be forgotten already, and would be counted anew without the rest.
         oldest = hour_of(self._now() - self._settings.monitors.keep_results) + timedelta(hours=1)
         batch.results = [seen for seen in batch.results if seen.at >= oldest]
-        if not batch:
-            return
+        if batch and not await self._save_part(batch):
+            await self._save_apart(batch)
+
+    async def _save_apart(self, batch: Batch) -> None:
+        """Save one thing after another, so that one that cannot be saved does not hold up the others."""
+        while batch.findings:
+            await self._save_part(Batch(findings=batch.findings[:1]))
+            del batch.findings[0]
+        while batch.states:
+            id, last = batch.states.popitem()
+            results = [seen for seen in batch.results if seen.monitor_id == id]
+            try:
+                await self._save_part(Batch(results, {id: last}))
+            except Unavailable:
+                batch.states[id] = last
+                raise
+            batch.results = [seen for seen in batch.results if seen.monitor_id != id]
+
+    async def _save_part(self, batch: Batch) -> bool:
+        """Whether it could be saved; if not, that is logged. Raises Unavailable to be tried again."""
         try:
-            await self._save_part(batch)
+            await self._db.run(store.save, batch, now=self._now(), policy=self._settings.incidents)
         except Unavailable:
             raise
         except Exception:
-            log.exception("runner.save_failed")
-            await self._save_apart(batch)
+            log.exception("runner.save_failed", results=len(batch.results), findings=batch.findings)
+            return False
+        return True
 
-    async def _save_part(self, batch: Batch) -> None:
-        await self._db.run(store.save, batch, now=self._now(), policy=self._settings.incidents)
 
-    async def _save_apart(self, batch: Batch) -> None:
-        """Save findings one by one, so that one that cannot be saved does not hold up the others."""
-        await self._save_part(Batch(batch.results, batch.states))
-        batch.results, batch.states = [], {}
-        while batch.findings:
-            try:
-                await self._save_part(Batch(findings=batch.findings[:1]))
-            except Unavailable:
-                raise
-            except Exception:
-                log.exception("runner.finding_lost", finding=repr(batch.findings[0]))
-            del batch.findings[0]
+def _is_new(entries: list[Entry]) -> bool:
+    """Whether there are monitors, and none of them has come to a judgement yet: then wait for it."""
+    return any(entry.state.level is Level.NEVER for entry in entries)
 
 
 def _is_same(before: Standing, found: Standing) -> bool:
