@@ -175,9 +175,12 @@ class Connection:
 
     async def quit(self) -> None:
         """Part politely; whatever happens, the connection is gone afterwards."""
-        with contextlib.suppress(Lost, OSError, TimeoutError):
+        try:
             await self._command(b"QUIT", _PARTING)
-        self.abort()
+        except Lost:
+            pass
+        finally:
+            self.abort()
 
     def abort(self) -> None:
         """Drop the connection."""
