@@ -2,8 +2,8 @@
 
 import monitors.tables  # noqa: F401
 import notifiers.tables  # noqa: F401
-import statuspage.incidents.tables  # noqa: F401
-import statuspage.kernel.accounts  # noqa: F401
+import statuspage.incidents.tables
+import statuspage.kernel.accounts
 import statuspage.kernel.events  # noqa: F401
 import tickets.tables  # noqa: F401
 from statuspage.kernel.db import Base
