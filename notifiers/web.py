@@ -89,7 +89,9 @@ async def _entered_form(request: Request, *, wrong_field: str, fields: Mapping[s
 
 
 def _wanted(session: Session, fields: Mapping[str, str], services: Collection[str]) -> Choice:
-    wanted = None if fields.get("all") == "1" else services
+    # Neither a choice nor a tick: a short form of somebody's own, which means everything.
+    is_all = fields.get("all", "" if services else "1") == "1"
+    wanted = None if is_all else services
     return subscribers.choice_of(session, language=fields.get("language", ""), services=wanted)
 
 

@@ -127,16 +127,14 @@ class Connection:
                 )
                 self._no_delay()
                 await self._greet(is_secure=implicit_tls is not None)
+            self.is_open = True
         except TimeoutError:
-            self.abort()
             raise Lost(f"no answer from {self._address.hostname}:{port} in time") from None
         except (OSError, ssl.SSLError) as error:
-            self.abort()
             raise Lost(f"{self._address.hostname}:{port}: {error.strerror or error}") from None
-        except (Lost, Unwelcome):
-            self.abort()
-            raise
-        self.is_open = True
+        finally:
+            if not self.is_open:
+                self.abort()
 
     def _no_delay(self) -> None:
         if (plain := self._writer.get_extra_info("socket")) is not None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import email
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from email.message import EmailMessage
@@ -46,7 +46,6 @@ class Relay:
     accepted: list[Accepted] = field(default_factory=list)
     connections: int = 0
     commands: list[str] = field(default_factory=list)
-    open: set[asyncio.StreamWriter] = field(default_factory=set)
     may_answer: asyncio.Event = field(default_factory=asyncio.Event)
 
     def __post_init__(self) -> None:
@@ -58,11 +57,8 @@ class Relay:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self.open.add(writer)
         with suppress(HangUp, ConnectionError, asyncio.IncompleteReadError):
             await self._converse(reader, writer)
-        self.open.discard(writer)
-        writer.close()
 
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(f"{self.greeting}\r\n".encode())
@@ -111,17 +107,37 @@ class Relay:
         return answer
 
 
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def listening(serve: Serve) -> AsyncIterator[int]:
+    """A server on loopback whose conversations end with it; gives the port."""
+    conversations: set[asyncio.Task[None]] = set()
+
+    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        conversations.add(task)
+        try:
+            with suppress(ConnectionError, asyncio.CancelledError):
+                await serve(reader, writer)
+        finally:
+            conversations.discard(task)
+            writer.transport.abort() if task.cancelling() else writer.close()
+
+    server = await asyncio.start_server(converse, "127.0.0.1", 0, limit=2**20)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for task in tuple(conversations):
+            task.cancel()
+        await asyncio.gather(*conversations, return_exceptions=True)
+
+
 @asynccontextmanager
 async def running(relay: Relay) -> AsyncIterator[Relay]:
     """The relay, listening."""
-    server = await asyncio.start_server(relay.serve, "127.0.0.1", 0, limit=2**20)
-    relay.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(relay.serve) as relay.port:
         yield relay
-    finally:
-        server.close()
-        relay.may_answer.set()
-        for writer in tuple(relay.open):
-            writer.transport.abort()
-        while relay.open:  # noqa: ASYNC110
-            await asyncio.sleep(0)

@@ -13,7 +13,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from notifiers.channels.email import Pool, Result, Spec
 from notifiers.rules import Verdict
-from tests.notifiers.relay import HangUp, Relay, hang_up, running
+from tests.notifiers.relay import HangUp, Relay, hang_up, listening, running
 
 SHORT = timedelta(seconds=0.3)
 BODY = b"Subject: x\r\n\r\nHello.\r\n..a line with a dot\r\n"
@@ -209,28 +209,23 @@ async def test_a_silent_relay_is_given_up_in_time() -> None:
 
 async def test_a_dripping_reply_does_not_extend_its_time() -> None:
     async def drip(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            for byte in b"220 " + b"x" * 500:
-                writer.write(bytes([byte]))
-                await writer.drain()
-                await asyncio.sleep(0.02)
-        writer.close()
+        for byte in b"220 " + b"x" * 500:
+            writer.write(bytes([byte]))
+            await writer.drain()
+            await asyncio.sleep(0.02)
 
-    server = await asyncio.start_server(drip, "127.0.0.1", 0)
-    (result,) = (await send(spec_for(server.sockets[0].getsockname()[1]), letters(1))).values()
-    server.close()
+    async with listening(drip) as port:
+        (result,) = (await send(spec_for(port), letters(1))).values()
     assert result.relay_absent
 
 
-async def test_an_endless_or_foreign_reply_is_refused() -> None:
+async def test_a_foreign_reply_is_refused() -> None:
     async def talk(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         await writer.drain()
-        writer.close()
 
-    server = await asyncio.start_server(talk, "127.0.0.1", 0)
-    (result,) = (await send(spec_for(server.sockets[0].getsockname()[1]), letters(1))).values()
-    server.close()
+    async with listening(talk) as port:
+        (result,) = (await send(spec_for(port), letters(1))).values()
     assert result.relay_absent
     assert "not an SMTP reply" in result.reply
 
