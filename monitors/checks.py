@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 
 from monitors.catalogue import HEARTBEAT
-from monitors.probes import Beats, Check, Context, Outcome, Verdict, build_spec, kinds
+from monitors.probes import Beats, Check, Context, Kind, Outcome, Verdict, build_spec, kinds
 from monitors.probes.heartbeat import Spec as HeartbeatSpec
 from monitors.probes.heartbeat import next_due
 from monitors.rules import prober_at_fault
@@ -41,14 +41,17 @@ class Prepared:
         return self.monitor.kind == HEARTBEAT
 
 
-def prepare(monitor: Watched) -> Prepared:
-    """Never raises: a spec from another version of the program is our fault, not the target's."""
+def prepare(monitor: Watched, known: Mapping[str, Kind]) -> Prepared:
+    """Never raises: a spec from another version of the program is our fault, not the target's.
+
+    `known` are `probes.kinds()`, which looks at the disk and so is asked once for many monitors.
+    """
     try:
         spec = build_spec(monitor.kind, monitor.spec, where=monitor.key)
     except Invalid as error:
         log.error("monitor.unusable", monitor=monitor.key, reason=str(error))
         return Prepared(monitor, None, None, "", str(error))
-    return Prepared(monitor, kinds()[monitor.kind].check, spec, host_of(spec))
+    return Prepared(monitor, known[monitor.kind].check, spec, host_of(spec))
 
 
 def host_of(spec: Any) -> str:
@@ -139,8 +142,9 @@ async def probe_now(
     heard: Mapping[str, Beats] = {}
     if any(monitor.kind == HEARTBEAT for monitor in found):
         heard = await db.read(beats)
+    known = kinds()
     outcomes = await asyncio.gather(
-        *(look(prepare(monitor), network, now, _heard_by(monitor, heard)) for monitor in found)
+        *(look(prepare(monitor, known), network, now, _heard_by(monitor, heard)) for monitor in found)
     )
     return list(zip(found, outcomes, strict=True))
 

@@ -18,7 +18,7 @@ from prometheus_client import Counter, Gauge, Histogram
 from monitors import store
 from monitors.checks import Control, Deaf, Prepared, excuse, look, prepare
 from monitors.history import hour_of
-from monitors.probes import Beats, Outcome, Verdict
+from monitors.probes import Beats, Outcome, Verdict, kinds
 from monitors.rules import (
     Level,
     Standing,
@@ -170,7 +170,7 @@ class Runner:
             now = self._now()
             if loaded.states:
                 self._deaf = Deaf(min(now, max(at for _, at in loaded.states.values())), now)
-            self._take_over(loaded)
+            await self._take_over(loaded)
 
     async def _watch(self) -> None:
         """Look again when a commit has changed the monitors."""
@@ -181,21 +181,22 @@ class Runner:
             self._has_commit.clear()
             with suppress(Unavailable):
                 if await self._db.read(store.version) != self._version:
-                    self._take_over(await self._db.read(store.load, self._settings.monitors))
+                    await self._take_over(await self._db.read(store.load, self._settings.monitors))
             await asyncio.sleep(_RELOAD_S)
 
-    def _take_over(self, loaded: Loaded) -> None:
+    async def _take_over(self, loaded: Loaded) -> None:
         """Bring the schedule in line. States in memory are newer than those in the table, and stay."""
+        watched = [monitor for monitor in loaded.monitors if not monitor.is_paused]
+        prepared = await self._prepare([monitor for monitor in watched if not self._has(monitor)])
         self._version = loaded.version
         before, self._entries = self._entries, {}
-        watched = [monitor for monitor in loaded.monitors if not monitor.is_paused]
         spread_s = max(1.0, len(watched) / _FIRST_PROBES_A_SECOND)
         for monitor in watched:
             known = before.get(monitor.id)
-            if known is not None and known.monitor == monitor:
+            if known is not None and monitor.id not in prepared:
                 self._entries[monitor.id] = known
                 continue
-            entry = self._entry(monitor, known, loaded)
+            entry = self._entry(prepared[monitor.id], known, loaded)
             self._entries[monitor.id] = entry
             within_s = min(spread_s, monitor.policy.interval.total_seconds())
             self._put(entry, self._monotonic() + phase_s(monitor.id, within_s))
@@ -203,8 +204,22 @@ class Runner:
             self._standings.setdefault(service_id, standing)
         self._regroup()
 
-    def _entry(self, monitor: Watched, known: Entry | None, loaded: Loaded) -> Entry:
-        prepared = prepare(monitor)
+    def _has(self, monitor: Watched) -> bool:
+        entry = self._entries.get(monitor.id)
+        return entry is not None and entry.monitor == monitor
+
+    async def _prepare(self, monitors: list[Watched]) -> dict[str, Prepared]:
+        """Build specs, a few at a time, so that a large catalogue holds nobody up."""
+        known = kinds()
+        prepared = {}
+        for i, monitor in enumerate(monitors):
+            if i % 50 == 49:
+                await asyncio.sleep(0)
+            prepared[monitor.id] = prepare(monitor, known)
+        return prepared
+
+    def _entry(self, prepared: Prepared, known: Entry | None, loaded: Loaded) -> Entry:
+        monitor = prepared.monitor
         slots = self._host_slots.setdefault(
             prepared.host or monitor.id, asyncio.Semaphore(self._settings.monitors.max_per_host)
         )

@@ -10,6 +10,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from datetime import timedelta
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -63,11 +64,14 @@ def build(cls: type[T], data: Mapping[str, Any], *, where: str) -> T:
         raise Invalid(f"{where}.{key}" if key else where, reason) from None
 
 
-def _prepare(cls: type[Any], data: Any, where: str) -> Any:
+_hints = cache(typing.get_type_hints)  # 100 µs a call
+
+
+def _prepare(cls: Any, data: Any, where: str) -> Any:
     """Refuse unknown keys, and turn durations into timedeltas, all the way down."""
     if not isinstance(data, Mapping):
         raise Invalid(where, f"a table of keys is expected, not {type(data).__name__}")
-    known = typing.get_type_hints(cls)
+    known = _hints(cls)
     if unknown := [key for key in data if key not in known]:
         raise Invalid(f"{where}.{unknown[0]}", f"unknown key; known are {', '.join(sorted(known))}")
     return {key: _prepare_value(known[key], value, f"{where}.{key}") for key, value in data.items()}
