@@ -124,9 +124,9 @@ def _insert_batch(session: Session, expansion: Expansion, *, now: datetime, batc
 
 def _insertion(session: Session, expansion: Expansion, last: str, now: datetime):  # type: ignore[no-untyped-def]
     messages = dict(
-        session.execute(select(Message.language, Message.id).where(Message.event_seq == expansion.event_seq))
-        .tuples()
-        .all()
+        session.execute(
+            select(Message.language, Message.id).where(Message.event_seq == expansion.event_seq)
+        ).all()
     )
     rows = (
         audience(expansion.service_ids)

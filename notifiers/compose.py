@@ -114,16 +114,12 @@ def load_story(session: Session, event_kind: str, at: datetime, broadcast: Broad
     """
     notice = session.get_one(Notice, broadcast.notice_id)
     update = session.get_one(Update, broadcast.update_id)
-    rows = (
-        session.execute(
-            select(NoticeService, Service)
-            .join(Service)
-            .where(NoticeService.notice_id == notice.id)
-            .order_by(NoticeService.by_parent, Service.position)
-        )
-        .tuples()
-        .all()
-    )
+    rows = session.execute(
+        select(NoticeService, Service)
+        .join(Service)
+        .where(NoticeService.notice_id == notice.id)
+        .order_by(NoticeService.by_parent, Service.position)
+    ).all()
     working = session.scalars(
         select(Service)
         .where(

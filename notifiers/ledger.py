@@ -220,5 +220,5 @@ def next_due_at(session: Session) -> datetime | None:
 
 def stats(session: Session) -> dict[DeliveryState, int]:
     """How many deliveries are in each state."""
-    rows = session.execute(select(Delivery.state, func.count()).group_by(Delivery.state)).tuples()
+    rows = session.execute(select(Delivery.state, func.count()).group_by(Delivery.state))
     return {state: 0 for state in DeliveryState} | {DeliveryState(state): count for state, count in rows}

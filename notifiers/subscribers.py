@@ -53,7 +53,7 @@ def choice_of(session: Session, *, language: str, services: Collection[str] | No
 
 def _services(session: Session) -> dict[str, str]:
     """Codes and ids of the catalogue, each with the id."""
-    rows = session.execute(select(Service.id, Service.code).where(Service.archived_at.is_(None))).tuples()
+    rows = session.execute(select(Service.id, Service.code).where(Service.archived_at.is_(None)))
     return {name: id for id, code in rows for name in (id, code)}
 
 
@@ -360,7 +360,7 @@ def export_csv(session: Session) -> str:
     codes: dict[str, list[str]] = {}
     for subscriber_id, code in session.execute(
         select(SubscriberService.subscriber_id, Service.code).join(Service).order_by(Service.position)
-    ).tuples():
+    ):
         codes.setdefault(subscriber_id, []).append(code)
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\r\n")
