@@ -1,15 +1,20 @@
-"""Writes docs/configuration.md from the settings themselves: `make docs`. A test compares."""
+"""Writes docs/configuration.md and docs/commands.md from the program itself: `make docs`. A test compares."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import click
+
+from statuspage.__main__ import cli
 from statuspage.kernel.build import Key, describe
 from statuspage.kernel.config import ENVIRONMENT_PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = ROOT / "docs" / "configuration.md"
+COMMANDS = ROOT / "docs" / "commands.md"
+WIDTH = 100
 
 _INTRODUCTION = f"""\
 # Configuration
@@ -52,5 +57,33 @@ def _row(key: Key) -> str:
     return f"| `{key.name}` | {key.kind} | {default} | {key.description.replace('|', '&#124;')} |"
 
 
+def commands() -> str:
+    """The other page: every command with what it takes, as `--help` tells it."""
+    introduction = (
+        "# Commands\n\nAn error is one line on stderr that names the file and the key, with exit status 2. "
+        "`--help` tells the same as this page,\nwhich is written by `make docs` from the commands themselves.\n"
+    )
+    return "\n".join(
+        [introduction, *(_command(name, command) for name, command in leaves(cli, "statuspage"))]
+    )
+
+
+def leaves(command: click.Command, name: str) -> Iterator[tuple[str, click.Command]]:
+    """Every command that does something, by its full name, in the order they are declared."""
+    if isinstance(command, click.Group):
+        if command.invoke_without_command:
+            yield name, command
+        for sub_name, sub in command.commands.items():
+            yield from leaves(sub, f"{name} {sub_name}")
+    else:
+        yield name, command
+
+
+def _command(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=name, terminal_width=WIDTH, max_content_width=WIDTH)
+    return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
+
+
 if __name__ == "__main__":
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
+    COMMANDS.write_text(commands(), encoding="utf-8")

@@ -59,7 +59,7 @@ def locked(db: Database) -> Iterator[sqlite3.Connection]:
 
 async def until(condition: Callable[[], bool]) -> None:
     async with asyncio.timeout(DEADLINE_S):
-        while not condition():  # noqa: ASYNC110
+        while not condition():
             await asyncio.sleep(0.01)
 
 
