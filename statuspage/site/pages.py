@@ -345,7 +345,7 @@ class _View:
             ended_at=ended_at,
             resolved_at=notice.resolved_at,
             duration=ended_at - notice.began_at if ended_at else None,
-            period=self._period(notice.began_at, ended_at),
+            period=self._period(notice, ended_at),
             next_update_at=notice.next_update_at if notice.is_open else None,
             scheduled_for=notice.scheduled_for,
             scheduled_until=notice.scheduled_until,
@@ -445,13 +445,16 @@ class _View:
     def _instant(self, at: datetime) -> str:
         return format_instant(at, self.language, self.zone, self.now)
 
-    def _period(self, began_at: datetime, ended_at: datetime | None) -> str:
-        """`yesterday 10:30–12:30 (UTC+1)`; both days where they differ."""
-        began = self._instant(began_at)
-        if ended_at is None:
+    def _period(self, notice: NoticeView, ended_at: datetime | None) -> str:
+        """`yesterday 10:30–12:30 (UTC+1)`; both days where they differ; the plan of work that was not done."""
+        begin, end = notice.began_at, ended_at
+        if notice.status in (MaintenanceStatus.SCHEDULED, MaintenanceStatus.CANCELLED):
+            begin, end = notice.scheduled_for or begin, notice.scheduled_until
+        began = self._instant(begin)
+        if end is None:
             return began
-        ended = self._instant(ended_at)
-        began_clock, ended_clock = format_clock(began_at, self.zone), format_clock(ended_at, self.zone)
+        ended = self._instant(end)
+        began_clock, ended_clock = format_clock(begin, self.zone), format_clock(end, self.zone)
         if began.replace(began_clock, "") != ended.replace(ended_clock, ""):
             return f"{began} – {ended}"
         return began.replace(began_clock, f"{began_clock}–{ended_clock}")

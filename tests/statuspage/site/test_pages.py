@@ -198,6 +198,13 @@ def test_the_archive_goes_by_month() -> None:
     assert "wczoraj 10:30–12:30 (UTC+1), 2 godziny" in said(page)
 
 
+def test_cancelled_work_is_archived_with_its_plan() -> None:
+    off = next(n for n in snapshots.planned().maintenances if n.status == "cancelled")
+    called_off = replace(off, resolved_at=off.began_at - timedelta(days=2), ended_at=None)
+    entry = said(tree_of(replace(snapshots.all_green(), maintenances=(called_off,)), "/history"))
+    assert "12 November, 10:30–14:30 (UTC+1), cancelled" in entry
+
+
 def test_the_uptime_names_its_accounting() -> None:
     snapshot = snapshots.one_down()
     assert "Planned work and slowness do not" in text_of(snapshot, "/services/NCTS2")
