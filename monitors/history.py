@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy import Integer, Row, delete, func, insert, select, type_coerce
+from sqlalchemy import BigInteger, Row, delete, func, insert, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -89,7 +89,7 @@ def _count_hour(session: Session, start: datetime) -> Iterator[tuple[str, Rollup
             Result.verdict,
             Result.bucket,
             func.count().label("count"),
-            type_coerce(func.coalesce(func.sum(Result.latency_us), 0), Integer).label("sum_us"),
+            type_coerce(func.coalesce(func.sum(Result.latency_us), 0), BigInteger).label("sum_us"),
         )
         .where(Result.at >= start, Result.at < start + HOUR)
         .group_by(Result.monitor_id, Result.verdict, Result.bucket)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from statuspage.kernel.db import Base, new_id
@@ -88,7 +88,7 @@ class RollupHour(Base):
     slow: Mapped[int]
     failed: Mapped[int]
     unknown: Mapped[int]
-    sum_us: Mapped[int]
+    sum_us: Mapped[int] = mapped_column(BigInteger)
     histogram: Mapped[dict[str, Any]] = mapped_column(JSON)  # bucket → count
 
 
@@ -103,7 +103,7 @@ class RollupDay(Base):
     slow: Mapped[int]
     failed: Mapped[int]
     unknown: Mapped[int]
-    sum_us: Mapped[int]
+    sum_us: Mapped[int] = mapped_column(BigInteger)
     histogram: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 

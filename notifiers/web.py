@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from json import JSONDecodeError
 from typing import Any
 
@@ -149,13 +150,11 @@ class Subscribing:
         rules.check_address(fields.get("email", ""))
         self._asked.use(network_of(address), at_s=clock.monotonic())
 
-        def ask(session: Session) -> None:
+        def ask(session: Session, *, now: datetime) -> None:
             choice = _wanted(session, fields, services)
-            subscribers.subscribe(
-                session, fields["email"], choice, house=house, origin=address, now=clock.now()
-            )
+            subscribers.subscribe(session, fields["email"], choice, house=house, origin=address, now=now)
 
-        await house.db.run(ask)
+        await house.db.run(ask, now=clock.now())
 
 
 async def _api_fields(request: Request) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import asyncio
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +20,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
 import monitors.catalogue
+import monitors.checks
 import monitors.history
 import monitors.store
 import monitors.web
@@ -27,7 +28,9 @@ import notifiers.tables
 import notifiers.web
 import tickets.console
 import tickets.portal
+import tickets.requests
 import tickets.tables
+from monitors.probes import Outcome
 from monitors.runner import Runner
 from notifiers.dispatcher import Dispatcher
 from statuspage import migrations
@@ -37,7 +40,7 @@ from statuspage.kernel import clock, config, lock, logs
 from statuspage.kernel.db import Base, Database
 from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
 from statuspage.kernel.house import House, SignInHint
-from statuspage.kernel.i18n import Catalogues
+from statuspage.kernel.i18n import Catalogues, Language
 from statuspage.kernel.net import Network
 from statuspage.kernel.panels import Panel
 from statuspage.kernel.security import Signer, load_or_make_secret
@@ -79,7 +82,11 @@ def open_database(settings: config.Settings) -> Database:
 
 
 def open_house(
-    settings: config.Settings, db: Database, *, is_demo: bool = False, sign_in_hints: tuple[SignInHint, ...] = ()
+    settings: config.Settings,
+    db: Database,
+    *,
+    is_demo: bool = False,
+    sign_in_hints: tuple[SignInHint, ...] = (),
 ) -> House:
     """Everything the rooms are given."""
     secret = settings.security.secret or load_or_make_secret(Path(settings.data.dir))
@@ -110,13 +117,14 @@ class Application:
 
     def __post_init__(self) -> None:
         house, settings = self.house, self.house.settings
+        self.language: Language = "pl" if settings.page.language == "pl" else "en"
         self.live = Live(settings)
         self.runner = Runner(house.db, house.network, settings) if Role.PROBER in self.roles else None
         self.dispatcher = Dispatcher(house) if Role.WORKER in self.roles else None
         starlette = Starlette(
             routes=self._routes(),
             middleware=[
-                Middleware(Languages, default=settings.page.language),
+                Middleware(Languages, default=self.language),
                 Middleware(Guard, base_url=settings.server.base_url),
             ],
             exception_handlers=EXCEPTION_HANDLERS,
@@ -124,7 +132,7 @@ class Application:
             max_body_size=settings.server.max_body_bytes,
         )
         starlette.state.house = house
-        self.front = Front(starlette, default_language="pl" if settings.page.language == "pl" else "en")
+        self.front = Front(starlette, default_language=self.language)
         self.publisher = Publisher(house, self.front, self.live)
         self.asgi = self.front
         self._plan_tasks()
@@ -163,7 +171,9 @@ class Application:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         if Role.WEB in self.roles:
             await self.publisher.refresh()
-        running = [asyncio.create_task(keep_running(name, run), name=name) for name, run in self.tasks.items()]
+        running = [
+            asyncio.create_task(keep_running(name, run), name=name) for name, run in self.tasks.items()
+        ]
         self.on_ready()
         try:
             yield
@@ -219,16 +229,22 @@ class Calendar:
         from apscheduler.schedulers.asyncio import AsyncIOScheduler
         from apscheduler.triggers.date import DateTrigger
 
-        scheduler = AsyncIOScheduler(job_defaults={"misfire_grace_time": None, "coalesce": True}, timezone="UTC")
+        scheduler = AsyncIOScheduler(
+            job_defaults={"misfire_grace_time": None, "coalesce": True}, timezone="UTC"
+        )
         scheduler.add_job(self._tell_faults(self._roll_up), "cron", minute="*/5", second=20)
         scheduler.add_job(self._tell_faults(self._forget), "cron", minute=40)
+        scheduler.add_job(self._tell_faults(self._close_tickets), "cron", minute=50)
         scheduler.start()
         try:
             while True:
                 due_at = await self._house.db.read(maintenance.next_due_at)
                 if due_at is not None:
                     scheduler.add_job(
-                        self._tell_faults(self._advance), DateTrigger(due_at), id="maintenance", replace_existing=True
+                        self._tell_faults(self._advance),
+                        DateTrigger(due_at),
+                        id="maintenance",
+                        replace_existing=True,
                     )
                 await self._wakeup.wait(60)
         finally:
@@ -238,13 +254,20 @@ class Calendar:
         await self._house.db.run(maintenance.advance, now=clock.now(), policy=self._house.settings.incidents)
 
     async def _roll_up(self) -> None:
-        while await self._house.db.run(monitors.history.roll_up, now=clock.now()):
-            await asyncio.sleep(0)  # an hour or a day at a time, so that others can write between
+        is_more = True
+        while is_more:  # an hour or a day at a time, so that others can write between
+            is_more = await self._house.db.run(monitors.history.roll_up, now=clock.now())
 
     async def _forget(self) -> None:
         keep = self._house.settings.monitors.keep_results
-        while await self._house.db.run(monitors.history.forget, now=clock.now(), keep=keep):
-            await asyncio.sleep(0)
+        is_more = True
+        while is_more:
+            is_more = await self._house.db.run(monitors.history.forget, now=clock.now(), keep=keep) > 0
+
+    async def _close_tickets(self) -> None:
+        is_more = True
+        while is_more:
+            is_more = await self._house.db.run(tickets.requests.close_resolved, now=clock.now()) > 0
 
     @staticmethod
     def _tell_faults(job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
@@ -289,9 +312,9 @@ def serve(settings: config.Settings, db: Database, *, roles: frozenset[Role] = A
         uvicorn.Server(uvicorn.Config(**server_config(application.asgi, settings))).run()  # type: ignore[arg-type]
 
 
-def held(settings: config.Settings, db: Database):  # type: ignore[no-untyped-def]
+def held(settings: config.Settings, db: Database) -> AbstractContextManager[None]:
     """The data directory's lock; several servers may share a PostgreSQL."""
-    return lock.hold(Path(settings.data.dir)) if db.is_sqlite else suppress()
+    return lock.hold(Path(settings.data.dir)) if db.is_sqlite else nullcontext()
 
 
 # --- verbs of the CLI that need more than one room ---
@@ -309,11 +332,18 @@ def migrate(settings: config.Settings) -> str:
 def require_current(db: Database) -> None:
     """Raises Conflict when the tables are not those of this version."""
     if (current := migrations.current(db.engine)) != migrations.head():
-        raise Conflict(f"the database is at version {current or 'none'}, {migrations.head()} is needed; run statuspage migrate")
+        raise Conflict(
+            f"the database is at version {current or 'none'}, {migrations.head()} is needed; run statuspage migrate"
+        )
 
 
 def apply_catalogue(
-    settings: config.Settings, db: Database, declared: catalogue.Catalogue, *, where: str, dry_run: bool = False
+    settings: config.Settings,
+    db: Database,
+    declared: catalogue.Catalogue,
+    *,
+    where: str,
+    dry_run: bool = False,
 ) -> list[str]:
     """Apply groups, services and monitors in one unit of work. Returns a line for each difference."""
     checked = monitors.catalogue.parse_monitors(declared.monitors, where=where)
@@ -337,8 +367,15 @@ def apply_catalogue(
 
 def probe_once(settings: config.Settings, db: Database, monitor: str) -> list[str]:
     """One check now; returns lines that say what it saw."""
-    house = open_house(settings, db)
-    return asyncio.run(monitors.store.probe_now(house, monitor))
+    network = Network(settings.security.allow_networks)
+    seen = asyncio.run(monitors.checks.probe_now(db, network, settings, monitor, now=clock.now()))
+    return [line for watched, outcome in seen for line in _outcome_lines(watched.key, outcome)]
+
+
+def _outcome_lines(name: str, outcome: Outcome) -> list[str]:
+    head = f"{name}: {outcome.verdict}{f' ({outcome.cause})' if outcome.cause else ''}"
+    phases = [f"  {phase:<12} {ms:8.1f} ms" for phase, ms in outcome.phases_ms.items()]
+    return [head, *phases, *(f"  {name:<12} {value}" for name, value in outcome.facts.items())]
 
 
 def publish_site(settings: config.Settings, db: Database, directory: Path) -> int:

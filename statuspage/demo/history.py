@@ -19,8 +19,8 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents import texts
-from statuspage.incidents.incidents import MONITOR
 from statuspage.incidents.maintenance import CLOCK
+from statuspage.incidents.notices import MONITOR
 from statuspage.incidents.rules import (
     Impact,
     IncidentStatus,

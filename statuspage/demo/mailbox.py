@@ -61,7 +61,7 @@ class Catcher:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a stream callback always runs in a task
+        assert task is not None
         self._tasks.add(task)
         try:
             await Receiver(reader, writer, self._keep).serve()

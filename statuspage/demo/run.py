@@ -32,7 +32,7 @@ SIGN_INS = (
 
 def run(data_dir: Path, port: int) -> None:
     """Run until interrupted. Raises Conflict when a demo runs on this directory already."""
-    logs.configure(level=logging.WARNING, for_people=True)
+    logs.configure(level=logging.WARNING)
     data_dir.mkdir(parents=True, exist_ok=True)
     with lock.hold(data_dir.resolve()), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(data_dir.resolve(), _free(port)))

@@ -48,13 +48,17 @@ class ServiceDeclaration:
     code: Annotated[str, Meta(description="Capital letters, digits and hyphens; never changes.")]
     group: Annotated[str, Meta(description="Code of its group.")]
     name: Annotated[Bilingual, Meta(description="What customers call it.")]
-    description: Annotated[Bilingual, Meta(description="What it is for, in one sentence.")] = Bilingual("", "")
+    description: Annotated[Bilingual, Meta(description="What it is for, in one sentence.")] = Bilingual(
+        "", ""
+    )
     functions: Annotated[tuple[str, ...], Meta(description="What can be done with it.")] = ()
     channels: Annotated[tuple[str, ...], Meta(description="How it is reached: web, webservice, email.")] = ()
-    parents: Annotated[tuple[str, ...], Meta(description="Codes of the services it cannot work without.")] = ()
-    policy: Annotated[Policy, Meta(description="publish: monitors publish at once; draft: an operator decides.")] = (
-        Policy.PUBLISH
-    )
+    parents: Annotated[
+        tuple[str, ...], Meta(description="Codes of the services it cannot work without.")
+    ] = ()
+    policy: Annotated[
+        Policy, Meta(description="publish: monitors publish at once; draft: an operator decides.")
+    ] = Policy.PUBLISH
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +98,13 @@ def parse(text: str, *, where: str) -> Catalogue:
         raise Invalid(where, f"is not valid TOML: {error}") from None
     if unknown := sorted(data.keys() - {"groups", "services", "monitors"}):
         raise Invalid(f"{where}.{unknown[0]}", "unknown key; known are groups, services, monitors")
-    groups = tuple(build(GroupDeclaration, raw, where=f"{where}.groups[{i}]") for i, raw in enumerate(data.get("groups", [])))
+    groups = tuple(
+        build(GroupDeclaration, raw, where=f"{where}.groups[{i}]")
+        for i, raw in enumerate(data.get("groups", []))
+    )
     services = tuple(
-        build(ServiceDeclaration, raw, where=f"{where}.services[{i}]") for i, raw in enumerate(data.get("services", []))
+        build(ServiceDeclaration, raw, where=f"{where}.services[{i}]")
+        for i, raw in enumerate(data.get("services", []))
     )
     catalogue = Catalogue(groups, services, tuple(data.get("monitors", [])))
     _check(catalogue, where)
@@ -160,11 +168,20 @@ def _tree(session: Session) -> Tree:
     return load_tree(session)
 
 
-def _apply_groups(session: Session, catalogue: Catalogue, difference: Difference, now: datetime) -> dict[str, Group]:
+def _apply_groups(
+    session: Session, catalogue: Catalogue, difference: Difference, now: datetime
+) -> dict[str, Group]:
     known = {group.code: group for group in session.scalars(select(Group))}
     for position, declared in enumerate(catalogue.groups):
-        values = {"name_pl": declared.name.pl, "name_en": declared.name.en, "position": position, "archived_at": None}
-        known[declared.code] = _put(session, Group, known.get(declared.code), declared.code, values, difference, now)
+        values = {
+            "name_pl": declared.name.pl,
+            "name_en": declared.name.en,
+            "position": position,
+            "archived_at": None,
+        }
+        known[declared.code] = _put(
+            session, Group, known.get(declared.code), declared.code, values, difference, now
+        )
     _archive(known, {g.code for g in catalogue.groups}, difference, now)
     session.flush()
     return known
@@ -187,7 +204,9 @@ def _apply_services(
             "position": position,
             "archived_at": None,
         }
-        known[declared.code] = _put(session, Service, known.get(declared.code), declared.code, values, difference, now)
+        known[declared.code] = _put(
+            session, Service, known.get(declared.code), declared.code, values, difference, now
+        )
     _archive(known, {s.code for s in catalogue.services}, difference, now)
     session.flush()
     return known
@@ -218,7 +237,9 @@ def _put(
     return row
 
 
-def _archive(known: Mapping[str, Group | Service], declared: set[str], difference: Difference, now: datetime) -> None:
+def _archive(
+    known: Mapping[str, Group | Service], declared: set[str], difference: Difference, now: datetime
+) -> None:
     for code, row in known.items():
         if code not in declared and row.archived_at is None:
             row.archived_at = row.updated_at = now
@@ -226,7 +247,11 @@ def _archive(known: Mapping[str, Group | Service], declared: set[str], differenc
 
 
 def _apply_parents(
-    session: Session, catalogue: Catalogue, services: Mapping[str, Service], difference: Difference, now: datetime
+    session: Session,
+    catalogue: Catalogue,
+    services: Mapping[str, Service],
+    difference: Difference,
+    now: datetime,
 ) -> None:
     edges = set(session.execute(select(ServiceParent.child_id, ServiceParent.parent_id)))
     for declared in catalogue.services:
@@ -236,7 +261,9 @@ def _apply_parents(
         if wanted == present:
             continue
         session.execute(delete(ServiceParent).where(ServiceParent.child_id == child.id))
-        session.add_all(ServiceParent(child_id=child_id, parent_id=parent_id) for child_id, parent_id in wanted)
+        session.add_all(
+            ServiceParent(child_id=child_id, parent_id=parent_id) for child_id, parent_id in wanted
+        )
         child.updated_at = now
         line = f"~ service {declared.code}: parents"
         if f"+ service {declared.code}" not in difference.lines:

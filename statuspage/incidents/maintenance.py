@@ -8,9 +8,16 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents import services, texts
-from statuspage.incidents.incidents import MAX_TEXT, MAX_TITLE, check_text, post, tell
+from statuspage.incidents.notices import MAX_TEXT, MAX_TITLE, check_text, post, tell
 from statuspage.incidents.publication import Change, load_tree, republish
-from statuspage.incidents.rules import Impact, MaintenanceStatus, NoticeKind, Origin, ServiceStatus, may_follow
+from statuspage.incidents.rules import (
+    Impact,
+    MaintenanceStatus,
+    NoticeKind,
+    Origin,
+    ServiceStatus,
+    may_follow,
+)
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, NoticeService, Service
 from statuspage.kernel import config
@@ -71,7 +78,9 @@ def schedule(session: Session, new: NewMaintenance, *, by: str, now: datetime) -
     return notice
 
 
-def begin(session: Session, maintenance_id: str, *, by: str, now: datetime, text: Text = texts.MAINTENANCE_BEGUN) -> Notice:
+def begin(
+    session: Session, maintenance_id: str, *, by: str, now: datetime, text: Text = texts.MAINTENANCE_BEGUN
+) -> Notice:
     """Begin the work: its services are published as under maintenance."""
     notice = get(session, maintenance_id)
     notice.began_at = now
@@ -80,7 +89,13 @@ def begin(session: Session, maintenance_id: str, *, by: str, now: datetime, text
 
 
 def complete(
-    session: Session, maintenance_id: str, *, by: str, now: datetime, policy: config.Incidents, text: Text = texts.MAINTENANCE_COMPLETED
+    session: Session,
+    maintenance_id: str,
+    *,
+    by: str,
+    now: datetime,
+    policy: config.Incidents,
+    text: Text = texts.MAINTENANCE_COMPLETED,
 ) -> Notice:
     """End the work. A service that monitors still find down gets its incident now."""
     notice = get(session, maintenance_id)
@@ -90,7 +105,9 @@ def complete(
     return notice
 
 
-def cancel(session: Session, maintenance_id: str, *, by: str, now: datetime, text: Text = texts.MAINTENANCE_CANCELLED) -> Notice:
+def cancel(
+    session: Session, maintenance_id: str, *, by: str, now: datetime, text: Text = texts.MAINTENANCE_CANCELLED
+) -> Notice:
     """Call the work off; it stays visible as cancelled."""
     notice = get(session, maintenance_id)
     _enter(session, notice, MaintenanceStatus.CANCELLED, text, "maintenance.cancelled", by=by, now=now)
@@ -100,7 +117,9 @@ def cancel(session: Session, maintenance_id: str, *, by: str, now: datetime, tex
 def advance(session: Session, *, now: datetime, policy: config.Incidents) -> int:
     """Begin and complete whatever is due. Returns how many were."""
     due_to_begin = session.scalars(
-        _open().where(Notice.status == MaintenanceStatus.SCHEDULED, Notice.scheduled_for <= now).order_by(Notice.scheduled_for)
+        _open()
+        .where(Notice.status == MaintenanceStatus.SCHEDULED, Notice.scheduled_for <= now)
+        .order_by(Notice.scheduled_for)
     ).all()
     for notice in due_to_begin:
         begin(session, notice.id, by=CLOCK, now=now)
@@ -140,11 +159,20 @@ def _open() -> Select[Notice]:
 
 
 def _services(session: Session, notice: Notice) -> Sequence[Service]:
-    return session.scalars(select(Service).join(NoticeService).where(NoticeService.notice_id == notice.id)).all()
+    return session.scalars(
+        select(Service).join(NoticeService).where(NoticeService.notice_id == notice.id)
+    ).all()
 
 
 def _enter(
-    session: Session, notice: Notice, status: MaintenanceStatus, text: Text, kind: str, *, by: str, now: datetime
+    session: Session,
+    notice: Notice,
+    status: MaintenanceStatus,
+    text: Text,
+    kind: str,
+    *,
+    by: str,
+    now: datetime,
 ) -> None:
     check_text("text", text, MAX_TEXT)
     if not may_follow(MaintenanceStatus(notice.status), status):

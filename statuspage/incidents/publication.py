@@ -32,7 +32,14 @@ class Change:
     def as_affected(self) -> dict[str, str]:
         """As an update records it."""
         s = self.service
-        return {"id": s.id, "code": s.code, "name_pl": s.name_pl, "name_en": s.name_en, "old_status": self.old, "new_status": self.new}
+        return {
+            "id": s.id,
+            "code": s.code,
+            "name_pl": s.name_pl,
+            "name_en": s.name_en,
+            "old_status": self.old,
+            "new_status": self.new,
+        }
 
 
 class Tree:
@@ -90,7 +97,9 @@ class Tree:
 
 def load_tree(session: Session) -> Tree:
     """The catalogue's services in page order, and their dependencies."""
-    services = session.scalars(select(Service).where(Service.archived_at.is_(None)).order_by(Service.position)).all()
+    services = session.scalars(
+        select(Service).where(Service.archived_at.is_(None)).order_by(Service.position)
+    ).all()
     edges = session.execute(select(ServiceParent.child_id, ServiceParent.parent_id))
     return Tree(services, edges)
 
@@ -99,7 +108,9 @@ def republish(session: Session, tree: Tree, *, now: datetime) -> list[Change]:
     """Set what is published of each service, and emit `component.updated` for what changed."""
     session.flush()
     declared = _declared(session)
-    maintained = set(session.scalars(_services_under(MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING)))
+    maintained = set(
+        session.scalars(_services_under(MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING))
+    )
     covered = set(session.scalars(_services_in_published_incidents()))
     changes = []
     for id in tree.parents_first():
@@ -120,7 +131,9 @@ def republish(session: Session, tree: Tree, *, now: datetime) -> list[Change]:
     return changes
 
 
-def _publish(session: Session, service: Service, old: ServiceStatus, new: ServiceStatus, now: datetime) -> None:
+def _publish(
+    session: Session, service: Service, old: ServiceStatus, new: ServiceStatus, now: datetime
+) -> None:
     is_measured = new.value == service.measured and service.measured_since is not None
     service.status = new.value
     service.status_since = service.measured_since if is_measured and service.measured_since else now
@@ -129,7 +142,14 @@ def _publish(session: Session, service: Service, old: ServiceStatus, new: Servic
         session,
         "component.updated",
         service.id,
-        {"id": service.id, "code": service.code, "name_pl": service.name_pl, "name_en": service.name_en, "old_status": old, "new_status": new},
+        {
+            "id": service.id,
+            "code": service.code,
+            "name_pl": service.name_pl,
+            "name_en": service.name_en,
+            "old_status": old,
+            "new_status": new,
+        },
         at=now,
     )
 
@@ -163,5 +183,7 @@ def _services_in_published_incidents() -> Select[str]:
     return (
         select(NoticeService.service_id)
         .join(Notice)
-        .where(Notice.kind == NoticeKind.INCIDENT, Notice.resolved_at.is_(None), Notice.published_at.is_not(None))
+        .where(
+            Notice.kind == NoticeKind.INCIDENT, Notice.resolved_at.is_(None), Notice.published_at.is_not(None)
+        )
     )

@@ -174,7 +174,9 @@ def incident_to_join(
             continue
         if candidate.affected & (failure.ancestors | failure.descendants | {failure.service}):
             return candidate
-        is_kin = bool(failure.ancestors & candidate.ancestors) or (failure.fault != "" and failure.fault == candidate.fault)
+        is_kin = bool(failure.ancestors & candidate.ancestors) or (
+            failure.fault != "" and failure.fault == candidate.fault
+        )
         if is_kin and abs(failure.since - candidate.last_failure_at) <= join_window:
             return candidate
     return None

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents import incidents
+from statuspage.incidents import failures
 from statuspage.incidents.publication import load_tree, republish
 from statuspage.incidents.rules import OUTAGES, MaintenanceStatus, NoticeKind, ServiceStatus
 from statuspage.incidents.tables import Interval, Notice, NoticeService, Service
@@ -32,7 +32,9 @@ def by_code(session: Session, code: str) -> Service:
     """The service with this code. Raises NotFound naming those there are."""
     service = session.scalar(select(Service).where(Service.code == code, Service.archived_at.is_(None)))
     if service is None:
-        known = session.scalars(select(Service.code).where(Service.archived_at.is_(None)).order_by(Service.code))
+        known = session.scalars(
+            select(Service.code).where(Service.archived_at.is_(None)).order_by(Service.code)
+        )
         raise NotFound(f'there is no service "{code}"; there are {", ".join(known)}')
     return service
 
@@ -53,11 +55,11 @@ def report(session: Session, finding: Finding, *, now: datetime, policy: config.
         service.unknown_since = None
         service.updated_at = now
     if finding.status in OUTAGES and not _in_maintenance(session, service):
-        incidents.join_or_open(
+        failures.join_or_open(
             session, service, since=since, cause=finding.cause, fault=finding.fault, now=now, policy=policy
         )
     else:
-        incidents.settle(session, now=now)
+        failures.settle(session, now=now)
 
 
 def report_unknown(session: Session, service_id: str, *, since: datetime, now: datetime) -> None:
@@ -77,16 +79,29 @@ def reassess(session: Session, service: Service, *, now: datetime, policy: confi
     """After maintenance: what was measured meanwhile counts from now on."""
     if service.measured in OUTAGES:
         interval = _running_interval(session, service)
-        incidents.join_or_open(
-            session, service, since=now, cause=interval.cause if interval else "", fault="", now=now, policy=policy
+        failures.join_or_open(
+            session,
+            service,
+            since=now,
+            cause=interval.cause if interval else "",
+            fault="",
+            now=now,
+            policy=policy,
         )
     else:
         republish(session, load_tree(session), now=now)
 
 
-def _record_interval(session: Session, service: Service, finding: Finding, *, since: datetime, now: datetime) -> None:
+def _record_interval(
+    session: Session, service: Service, finding: Finding, *, since: datetime, now: datetime
+) -> None:
     running = _running_interval(session, service)
-    if running and running.status != UNKNOWN and since <= running.began_at and finding.status != ServiceStatus.OPERATIONAL:
+    if (
+        running
+        and running.status != UNKNOWN
+        and since <= running.began_at
+        and finding.status != ServiceStatus.OPERATIONAL
+    ):
         running.status, running.cause = finding.status, finding.cause  # a further monitor of the same outage
         return
     _end_interval(session, service, at=since)
@@ -95,7 +110,9 @@ def _record_interval(session: Session, service: Service, finding: Finding, *, si
 
 
 def _running_interval(session: Session, service: Service) -> Interval | None:
-    return session.scalar(select(Interval).where(Interval.service_id == service.id, Interval.ended_at.is_(None)))
+    return session.scalar(
+        select(Interval).where(Interval.service_id == service.id, Interval.ended_at.is_(None))
+    )
 
 
 def _end_interval(session: Session, service: Service, *, at: datetime) -> None:

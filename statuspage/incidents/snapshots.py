@@ -70,12 +70,16 @@ class SnapshotBuilder:
             indicator=_indicator(groups),
             groups=groups,
             incidents=tuple(sorted(incidents, key=lambda n: (n.began_at, n.id), reverse=True)),
-            maintenances=tuple(sorted(maintenances, key=lambda n: (n.scheduled_for or n.created_at, n.id), reverse=True)),
+            maintenances=tuple(
+                sorted(maintenances, key=lambda n: (n.scheduled_for or n.created_at, n.id), reverse=True)
+            ),
         )
 
     # --- services ---
 
-    def _groups(self, session: Session, tree: Tree, histories: Mapping[str, _History]) -> tuple[GroupView, ...]:
+    def _groups(
+        self, session: Session, tree: Tree, histories: Mapping[str, _History]
+    ) -> tuple[GroupView, ...]:
         codes = {id: service.code for id, service in tree.services.items()}
         members: dict[str, list[ServiceView]] = defaultdict(list)
         for service in tree.services.values():
@@ -109,7 +113,9 @@ class SnapshotBuilder:
         stale = [id for id, key in keys.items() if id not in self._past or self._past[id].key != key]
         rows = _intervals_by_service(session, stale, since)
         for id in stale:
-            self._past[id] = self._account_past(tree.services[id], keys[id], days, rows.get(id, ()), windows.get(id, ()), now)
+            self._past[id] = self._account_past(
+                tree.services[id], keys[id], days, rows.get(id, ()), windows.get(id, ()), now
+            )
         return {
             id: (
                 (*past.days, self._account(service, days[-1], past.spans, windows.get(id, ()), now)),
@@ -142,8 +148,16 @@ class SnapshotBuilder:
             day,
             begin,
             end,
-            [span for span in spans if span.began_at < end and (span.ended_at is None or span.ended_at > begin)],
-            [window for window in windows if window.began_at < end and (window.ended_at is None or window.ended_at > begin)],
+            [
+                span
+                for span in spans
+                if span.began_at < end and (span.ended_at is None or span.ended_at > begin)
+            ],
+            [
+                window
+                for window in windows
+                if window.began_at < end and (window.ended_at is None or window.ended_at > begin)
+            ],
             first_measured_at=service.first_measured_at,
             now=now,
             counts_maintenance=self._counts_maintenance,
@@ -221,7 +235,9 @@ def _marks(session: Session, since: datetime) -> dict[str, object]:
     return {service_id: tuple(mark) for service_id, *mark in rows}
 
 
-def _intervals_by_service(session: Session, service_ids: Sequence[str], since: datetime) -> dict[str, list[IntervalView]]:
+def _intervals_by_service(
+    session: Session, service_ids: Sequence[str], since: datetime
+) -> dict[str, list[IntervalView]]:
     """Oldest first."""
     found: dict[str, list[IntervalView]] = defaultdict(list)
     columns = (Interval.status, Interval.cause, Interval.began_at, Interval.detected_at, Interval.ended_at)
@@ -261,10 +277,14 @@ def _notice_views(session: Session, ids: Sequence[str]) -> list[NoticeView]:
     ):
         affected[row.notice_id].append(_affected_view(row, service))
     updates: dict[str, list[UpdateView]] = defaultdict(list)
-    for update in session.scalars(select(Update).where(Update.notice_id.in_(ids)).order_by(Update.position.desc())):
+    for update in session.scalars(
+        select(Update).where(Update.notice_id.in_(ids)).order_by(Update.position.desc())
+    ):
         updates[update.notice_id].append(_update_view(update))
     revisions: dict[str, list[RevisionView]] = defaultdict(list)
-    for revision in session.scalars(select(Revision).where(Revision.notice_id.in_(ids)).order_by(Revision.id.desc())):
+    for revision in session.scalars(
+        select(Revision).where(Revision.notice_id.in_(ids)).order_by(Revision.id.desc())
+    ):
         before = tuple((key, str(value)) for key, value in revision.before.items())
         revisions[revision.notice_id].append(RevisionView(revision.at, revision.update_id, before))
     return [
@@ -304,7 +324,10 @@ def _update_view(update: Update) -> UpdateView:
 
 
 def _notice_view(
-    notice: Notice, affected: Sequence[AffectedView], updates: Sequence[UpdateView], revisions: Sequence[RevisionView]
+    notice: Notice,
+    affected: Sequence[AffectedView],
+    updates: Sequence[UpdateView],
+    revisions: Sequence[RevisionView],
 ) -> NoticeView:
     return NoticeView(
         id=notice.id,

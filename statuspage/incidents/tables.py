@@ -103,7 +103,9 @@ class Notice(Base):
     updated_at: Mapped[datetime] = mapped_column(index=True)
     published_at: Mapped[datetime | None]  # None: a draft
     monitoring_at: Mapped[datetime | None]
-    ended_at: Mapped[datetime | None]  # when the last affected service worked again; resolved_at is when it was said
+    ended_at: Mapped[
+        datetime | None
+    ]  # when the last affected service worked again; resolved_at is when it was said
     resolved_at: Mapped[datetime | None]
     next_update_at: Mapped[datetime | None]
     scheduled_for: Mapped[datetime | None]  # planned work only

@@ -17,9 +17,14 @@ def title(names: Sequence[Text], status: ServiceStatus) -> Text:
     many = len(names) > 1
     pl, en = _listed([n.pl for n in names], "i"), _listed([n.en for n in names], "and")
     if status is ServiceStatus.MAJOR_OUTAGE:
-        return Text(f"{pl} nie {'działają' if many else 'działa'}", f"{en} {'do' if many else 'does'} not work")
+        return Text(
+            f"{pl} nie {'działają' if many else 'działa'}", f"{en} {'do' if many else 'does'} not work"
+        )
     if status is ServiceStatus.PARTIAL_OUTAGE:
-        return Text(f"{pl} {'działają' if many else 'działa'} tylko częściowo", f"{en} {'work' if many else 'works'} only in part")
+        return Text(
+            f"{pl} {'działają' if many else 'działa'} tylko częściowo",
+            f"{en} {'work' if many else 'works'} only in part",
+        )
     return Text(
         f"{pl} {'działają' if many else 'działa'} wolno lub z ograniczeniami",
         f"{en} {'are' if many else 'is'} slow or limited",
@@ -75,9 +80,10 @@ def relapsed(name: Text, cause: str) -> Text:
 def recovered(names: Sequence[Text]) -> Text:
     """Everything works again."""
     many = len(names) > 1
+    pl, en = _listed([n.pl for n in names], "i"), _listed([n.en for n in names], "and")
     return Text(
-        f"{_listed([n.pl for n in names], 'i')} znów {'działają' if many else 'działa'}. Potwierdziły to kolejne pomiary.",
-        f"{_listed([n.en for n in names], 'and')} {'work' if many else 'works'} again. Repeated checks have confirmed it.",
+        f"{pl} znów {'działają' if many else 'działa'}. Potwierdziły to kolejne pomiary.",
+        f"{en} {'work' if many else 'works'} again. Repeated checks have confirmed it.",
     )
 
 

@@ -21,7 +21,6 @@ from statuspage.kernel.panels import Panel, PanelSource
 from statuspage.kernel.security import RateLimit, network_of
 
 
-
 @pass_context
 def _service_word(context: Context, status: str) -> str:
     return words.service_word(context["catalogues"], context["language"], status)
@@ -116,7 +115,9 @@ async def sign_out(request: Request) -> Response:
 async def publish(request: Request) -> Response:
     """Publish a draft that monitors opened."""
     user = await web.require(request, Role.OPERATOR)
-    await web.house(request).db.run(incidents.publish, request.path_params["id"], by=user.login, now=clock.now())
+    await web.house(request).db.run(
+        incidents.publish, request.path_params["id"], by=user.login, now=clock.now()
+    )
     return web.redirect(request, "/console")
 
 

@@ -69,7 +69,9 @@ class Edition:
         for language in LANGUAGES:
             outputs: dict[str, tuple[bytes, str]] = {
                 path: (body, "application/json; charset=utf-8")
-                for path, body in api.render(self.snapshot, settings.page, settings.server.base_url, language).items()
+                for path, body in api.render(
+                    self.snapshot, settings.page, settings.server.base_url, language
+                ).items()
             }
             outputs |= feeds.render(self.snapshot, settings.page, settings.server.base_url, language)
             for path, (body, content_type) in outputs.items():
@@ -127,5 +129,3 @@ class Front:
             return edition.find(path + "/")
         language = negotiate(accept_language.decode("latin-1"), self._default)
         return edition.find(f"/{language}{path}")
-
-

@@ -1,4 +1,7 @@
-"""Keeps the public outputs current: a commit wakes it, it builds one snapshot, renders it, swaps it in, tells live clients."""
+"""Keeps the public outputs current: a commit wakes it, it builds one snapshot, renders it and swaps it in.
+
+Then it tells live clients.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -19,7 +22,11 @@ from statuspage.site.outputs import Edition, Front
 
 REFRESH_S = 60.0  # "since 5 minutes", "today": words that age without an event
 _MAX_EVENTS = 1000
-_BUILT = Histogram("statuspage_edition_seconds", "From waking to the new bytes being served", buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 5))
+_BUILT = Histogram(
+    "statuspage_edition_seconds",
+    "From waking to the new bytes being served",
+    buckets=(0.02, 0.05, 0.1, 0.2, 0.5, 1, 5),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +74,9 @@ class Publisher:
     def _read(self, session: Session, *, now: datetime) -> _News:
         snapshot = self._builder.build(session, now=now)
         fresh = events.since(session, self._seq, limit=_MAX_EVENTS) if self._seq is not None else ()
-        return _News(snapshot, [(event.seq, event_message(event.seq, event.kind, event.payload)) for event in fresh])
+        return _News(
+            snapshot, [(event.seq, event_message(event.seq, event.kind, event.payload)) for event in fresh]
+        )
 
 
 def _public_version(session: Session) -> object:

@@ -13,7 +13,10 @@ from statuspage.site import pages
 from statuspage.site.outputs import Edition, prepared_assets
 
 MACHINE_PATHS = (
-    *(f"/api/v2/{name}.json" for name in ("summary", "status", "components", "incidents", "scheduled-maintenances")),
+    *(
+        f"/api/v2/{name}.json"
+        for name in ("summary", "status", "components", "incidents", "scheduled-maintenances")
+    ),
     "/api/v2/incidents/unresolved.json",
     "/api/v2/scheduled-maintenances/upcoming.json",
     "/api/v2/scheduled-maintenances/active.json",
@@ -24,7 +27,10 @@ MACHINE_PATHS = (
 
 
 def write(edition: Edition, directory: Path, *, default_language: str) -> int:
-    """Write the whole site below `directory`. Pages without prefix are in `default_language`. Returns how many files."""
+    """Write the whole site below `directory`. Pages without prefix are in `default_language`.
+
+    Returns how many files.
+    """
     files = dict(_files(edition, default_language))
     for path, prepared in files.items():
         target = directory / path
@@ -45,7 +51,12 @@ def _files(edition: Edition, default_language: str) -> Iterator[tuple[str, Prepa
             yield path.lstrip("/"), found
     snapshot = edition.snapshot
     notices = (*snapshot.incidents, *snapshot.maintenances)
-    paths = ["/", "/history", *(f"/services/{s.code}" for s in snapshot.services), *(f"/incidents/{n.id}" for n in notices)]
+    paths = [
+        "/",
+        "/history",
+        *(f"/services/{s.code}" for s in snapshot.services),
+        *(f"/incidents/{n.id}" for n in notices),
+    ]
     for path in reversed(paths):  # the front page last
         for language in LANGUAGES:
             found = edition.find(f"/{language}{path}")

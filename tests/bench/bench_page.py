@@ -51,13 +51,17 @@ def make_database(directory: Path) -> tuple[config.Settings, Database]:
     )
     db = app.open_database(settings)
     migrations.upgrade(db.engine, Base.metadata)
-    groups = "".join(f'[[groups]]\ncode = "g{i}"\nname = {{ pl = "Grupa {i}", en = "Group {i}" }}\n' for i in range(10))
+    groups = "".join(
+        f'[[groups]]\ncode = "g{i}"\nname = {{ pl = "Grupa {i}", en = "Group {i}" }}\n' for i in range(10)
+    )
     members = "".join(
         f'[[services]]\ncode = "S{i}"\ngroup = "g{i % 10}"\nname = {{ pl = "Usługa {i}", en = "Service {i}" }}\n'
         for i in range(SERVICES)
     )
     now = datetime.now(UTC)
-    db.run_now(catalogue.apply, catalogue.parse(groups + members, where="bench"), now=now - timedelta(days=100))
+    db.run_now(
+        catalogue.apply, catalogue.parse(groups + members, where="bench"), now=now - timedelta(days=100)
+    )
 
     def history(session):  # type: ignore[no-untyped-def]
         rows = []
@@ -90,7 +94,9 @@ def pinned(core: int) -> Callable[[], None]:
 def wrk(url: str, *headers: str) -> float:
     """Requests a second."""
     command = ["wrk", "-t1", "-c64", f"-d{SECONDS}s", *(part for h in headers for part in ("-H", h)), url]
-    out = subprocess.run(command, capture_output=True, text=True, check=True, preexec_fn=pinned(CLIENT_CORE)).stdout
+    out = subprocess.run(
+        command, capture_output=True, text=True, check=True, preexec_fn=pinned(CLIENT_CORE)
+    ).stdout
     if match := re.search(r"Non-2xx or 3xx responses: (\d+)", out):
         raise SystemExit(f"wrk saw errors: {match[0]}")
     return float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])  # type: ignore[index]
@@ -112,7 +118,8 @@ events {{ worker_connections 1024; }}
 http {{
   access_log off; gzip_static always; etag on; sendfile on; keepalive_requests 1000000;
   open_file_cache max=100 inactive=60s; open_file_cache_valid 60s;
-  client_body_temp_path {dir}/a; proxy_temp_path {dir}/b; fastcgi_temp_path {dir}/c; uwsgi_temp_path {dir}/d; scgi_temp_path {dir}/e;
+  client_body_temp_path {dir}/a; proxy_temp_path {dir}/b; fastcgi_temp_path {dir}/c;
+  uwsgi_temp_path {dir}/d; scgi_temp_path {dir}/e;
   server {{ listen 127.0.0.1:{port}; root {dir}/www; default_type text/html; index page.html; }}
 }}
 """
@@ -141,7 +148,15 @@ def bench_requests(directory: Path, settings: config.Settings) -> None:
         server.terminate()
         server.wait()
     theirs = bench_nginx(directory, body)
-    figure("page.requests", ours, "1/s", peer="nginx gzip_static", peer_value=round(theirs), ratio=round(ours / theirs, 3), limit=0.30)
+    figure(
+        "page.requests",
+        ours,
+        "1/s",
+        peer="nginx gzip_static",
+        peer_value=round(theirs),
+        ratio=round(ours / theirs, 3),
+        limit=0.30,
+    )
     figure("page.not_modified", not_modified, "1/s")
 
 
@@ -153,7 +168,9 @@ def bench_nginx(directory: Path, gzipped: bytes) -> float:
     port = free_port()
     conf = directory / "nginx.conf"
     conf.write_text(NGINX.format(dir=directory, port=port))
-    server = subprocess.Popen(["nginx", "-c", str(conf)], preexec_fn=pinned(SERVER_CORE), stderr=subprocess.DEVNULL)
+    server = subprocess.Popen(
+        ["nginx", "-c", str(conf)], preexec_fn=pinned(SERVER_CORE), stderr=subprocess.DEVNULL
+    )
     url = f"http://127.0.0.1:{port}/page.html"
     try:
         wait_for(url)
@@ -166,7 +183,7 @@ def bench_nginx(directory: Path, gzipped: bytes) -> float:
 async def bench_commit_to_bytes(settings: config.Settings, db: Database, rounds: int = 60) -> None:
     """In the serving process, as when monitors find something: from the commit to the edition being swapped in."""
     house = app.open_house(settings, db)
-    front = Front(lambda *_: None, default_language="pl")  # type: ignore[arg-type,return-value]
+    front = Front(lambda *_: None, default_language="pl")  # type: ignore[arg-type]
     publisher = Publisher(house, front, Live(settings))
     await publisher.refresh()
     task = asyncio.create_task(publisher.run())
@@ -185,7 +202,13 @@ async def bench_commit_to_bytes(settings: config.Settings, db: Database, rounds:
     task.cancel()
     taken_ms.sort()
     figure("page.commit_to_bytes_p50", statistics.median(taken_ms), "ms", services=SERVICES)
-    figure("page.commit_to_bytes_p99", taken_ms[int(len(taken_ms) * 0.99) - 1], "ms", services=SERVICES, limit=100)
+    figure(
+        "page.commit_to_bytes_p99",
+        taken_ms[int(len(taken_ms) * 0.99) - 1],
+        "ms",
+        services=SERVICES,
+        limit=100,
+    )
 
 
 def _id(session, code: str) -> str:  # type: ignore[no-untyped-def]
@@ -206,7 +229,13 @@ def bench_build(settings: config.Settings, db: Database) -> None:
         figure(f"page.snapshot_{name}", (built - started) * 1000, "ms", services=SERVICES)
         figure(f"page.render_{name}", (rendered - built) * 1000, "ms", services=SERVICES, limit=150)
         figure(f"page.edition_{name}", (done - rendered) * 1000, "ms", services=SERVICES)
-    figure("page.weight", len(brotli.compress(html.encode(), quality=5)) / 1000, "kB", services=SERVICES, limit=30)
+    figure(
+        "page.weight",
+        len(brotli.compress(html.encode(), quality=5)) / 1000,
+        "kB",
+        services=SERVICES,
+        limit=30,
+    )
 
 
 def main() -> None:

@@ -77,7 +77,9 @@ class Demo:
         return done.stdout
 
     def try_command(self, *words: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run([sys.executable, "-m", "statuspage", *words], capture_output=True, text=True, check=False)
+        return subprocess.run(
+            [sys.executable, "-m", "statuspage", *words], capture_output=True, text=True, check=False
+        )
 
     def break_service(self, code: str, how: str = "503") -> None:
         self.command("demo", "break", code, "--how", how, "--data", str(self.data_dir))
@@ -95,7 +97,9 @@ class Demo:
         return dict(answer.json())
 
     def component(self, code: str) -> str:
-        return str(next(c["status"] for c in self.api("components")["components"] if c["name"].startswith(code)))
+        return str(
+            next(c["status"] for c in self.api("components")["components"] if c["name"].startswith(code))
+        )
 
     def unresolved(self) -> list[dict[str, Any]]:
         return list(self.api("incidents/unresolved")["incidents"])

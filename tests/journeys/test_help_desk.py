@@ -38,7 +38,8 @@ def test_three_requests_are_suggested_linked_and_answered(demo: Demo, page: Page
     until("the end", lambda: not demo.unresolved())
     for address in CUSTOMERS:
         answer = until(
-            "the answer", lambda address=address: m[-1] if len(m := demo.mails_to(address)) >= 2 else None  # type: ignore[misc]
+            "the answer",
+            lambda address=address: m[-1] if len(m := demo.mails_to(address)) >= 2 else None,  # type: ignore[misc]
         )
         assert "NCTS2 works again" in plain(answer)
         assert len(demo.mails_to(address)) == 2

@@ -26,7 +26,9 @@ def _begin_and_end_green(demo: Demo) -> Iterator[None]:
 def subscribe(demo: Demo, address: str, language: str = "pl") -> None:
     """On the page and by the confirmation mail, without a browser."""
     origin = {"Origin": demo.base_url}
-    asked = httpx.post(f"{demo.base_url}/{language}/subscribe", data={"email": address, "language": language}, headers=origin)
+    asked = httpx.post(
+        f"{demo.base_url}/{language}/subscribe", data={"email": address, "language": language}, headers=origin
+    )
     assert asked.status_code in (200, 303)
     mail = until("the confirmation mail", lambda: next(iter(demo.mails_to(address)), None))
     link = first_link(mail)
@@ -79,7 +81,9 @@ def test_feed_websocket_and_mail_tell_of_the_outage_and_of_its_end(demo: Demo) -
             await asyncio.to_thread(demo.break_service, "NCTS2")
             while "incident.created" not in kinds and "incident.reopened" not in kinds:
                 await asyncio.sleep(0.05)
-            await asyncio.to_thread(until, "the outage mail", lambda: len(subjects(demo, "agent@example.net")) >= 2)
+            await asyncio.to_thread(
+                until, "the outage mail", lambda: len(subjects(demo, "agent@example.net")) >= 2
+            )
             await asyncio.to_thread(demo.restore, "NCTS2")
             await listener
 
@@ -91,11 +95,19 @@ def test_feed_websocket_and_mail_tell_of_the_outage_and_of_its_end(demo: Demo) -
         feed = until(
             f"the end in {address}",
             lambda address=address: next(  # type: ignore[misc]
-                (e for e in feedparser.parse(httpx.get(demo.base_url + address).content).entries if incident["name"] in e.title), None
+                (
+                    e
+                    for e in feedparser.parse(httpx.get(demo.base_url + address).content).entries
+                    if incident["name"] in e.title
+                ),
+                None,
             ),
         )
         assert incident["id"] in feed.link
-    told = until("the mail that it works again", lambda: s if len(s := subjects(demo, "agent@example.net")) >= 3 else None)
+    told = until(
+        "the mail that it works again",
+        lambda: s if len(s := subjects(demo, "agent@example.net")) >= 3 else None,
+    )
     assert "NCTS2" in told[1]
     assert "NCTS2" in told[-1]
     mail = demo.mails_to("agent@example.net")[1]
@@ -147,7 +159,9 @@ def test_an_officer_without_a_browser_opens_updates_and_resolves(demo: Demo) -> 
     incident_id = demo.command(
         "incident", "open", *config, "--service", "ISZTAR4=partial_outage", *names, *texts
     ).strip()
-    until("the incident on the page", lambda: "ISZTAR4 does not work" in httpx.get(f"{demo.base_url}/en/").text)
+    until(
+        "the incident on the page", lambda: "ISZTAR4 does not work" in httpx.get(f"{demo.base_url}/en/").text
+    )
     demo.command("incident", "update", incident_id, *config, *texts, "--status", "identified")
     until("the update", lambda: [i["status"] for i in demo.unresolved()] == ["identified"])
     assert incident_id in demo.command("incident", "list", *config, "--unresolved")
@@ -160,7 +174,23 @@ def test_an_officer_without_a_browser_opens_updates_and_resolves(demo: Demo) -> 
     [
         (["demo", "break", "NOSUCH"], "NOSUCH"),
         (["incident", "resolve", "nosuchid", "--text-pl", "x", "--text-en", "x"], "nosuchid"),
-        (["incident", "open", "--service", "NCTS2=broken", "--title-pl", "x", "--title-en", "x", "--text-pl", "x", "--text-en", "x"], "NCTS2=broken"),
+        (
+            [
+                "incident",
+                "open",
+                "--service",
+                "NCTS2=broken",
+                "--title-pl",
+                "x",
+                "--title-en",
+                "x",
+                "--text-pl",
+                "x",
+                "--text-en",
+                "x",
+            ],
+            "NCTS2=broken",
+        ),
         (["incident", "list", "--nonsense"], "--nonsense"),
     ],
 )

@@ -10,7 +10,10 @@ import pytest
 from statuspage.kernel.errors import Conflict
 from statuspage.kernel.lock import hold
 
-HOLD = "import sys, pathlib\nfrom statuspage.kernel.lock import hold\nwith hold(pathlib.Path(sys.argv[1])):\n    print('held', flush=True)\n    sys.stdin.read()\n"
+HOLD = (
+    "import sys, pathlib\nfrom statuspage.kernel.lock import hold\nwith hold(pathlib.Path(sys.argv[1])):\n"
+    "    print('held', flush=True)\n    sys.stdin.read()\n"
+)
 
 
 def test_a_second_holder_is_refused_and_told_which_process_has_it(tmp_path: Path) -> None:

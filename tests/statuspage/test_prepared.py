@@ -11,7 +11,9 @@ from statuspage.kernel.prepared import PAGE, prepare
 BODY = b"<p>NCTS2 works</p>" * 100
 
 
-async def answer(*, encoding: bytes = b"", etag: bytes = b"", is_head: bool = False) -> tuple[int, dict[str, str], bytes]:
+async def answer(
+    *, encoding: bytes = b"", etag: bytes = b"", is_head: bool = False
+) -> tuple[int, dict[str, str], bytes]:
     sent: list[Message] = []
 
     async def send(message: Message) -> None:

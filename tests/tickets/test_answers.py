@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from statuspage.incidents import incidents, texts
-from statuspage.incidents.incidents import MONITOR
+from statuspage.incidents import incidents, notices, texts
+from statuspage.incidents.notices import MONITOR
 from statuspage.incidents.rules import IncidentStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice
@@ -353,7 +353,7 @@ async def test_a_worker_killed_again_and_again_leaves_one_answer_for_each_ticket
     update_id = scene.resolve(incident, 5)
     kills = 0
     for target in (0, 1, 13, 29, 30, TICKETS):
-        worker = subprocess.Popen(  # noqa: ASYNC220 - it is killed, not awaited
+        worker = subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(WORKER), database_url, str(tmp_path)],
             stdout=subprocess.PIPE,
         )
@@ -383,8 +383,8 @@ def _merge(session: Session, merged: str, into: str, *, now: datetime) -> None:
     notice.merged_into_id = into
     notice.status, notice.resolved_at, notice.ended_at = IncidentStatus.RESOLVED, now, now
     text = texts.merged(Text("AES", "AES"))
-    said = incidents.post(session, notice, text, [], by=MONITOR, now=now, deliver=False)
-    incidents.tell(session, "incident.updated", notice, said, now)
+    said = notices.post(session, notice, text, [], by=MONITOR, now=now, deliver=False)
+    notices.tell(session, "incident.updated", notice, said, now)
 
 
 def _tell_of_maintenance(session: Session, *, now: datetime) -> None:

@@ -356,7 +356,7 @@ def upgrade() -> None:
     sa.Column('slow', sa.Integer(), nullable=False),
     sa.Column('failed', sa.Integer(), nullable=False),
     sa.Column('unknown', sa.Integer(), nullable=False),
-    sa.Column('sum_us', sa.Integer(), nullable=False),
+    sa.Column('sum_us', sa.BigInteger(), nullable=False),
     sa.Column('histogram', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['monitor_id'], ['monitors.id'], name=op.f('fk_rollup_days_monitor_id_monitors')),
     sa.PrimaryKeyConstraint('monitor_id', 'start', name=op.f('pk_rollup_days'))
@@ -371,7 +371,7 @@ def upgrade() -> None:
     sa.Column('slow', sa.Integer(), nullable=False),
     sa.Column('failed', sa.Integer(), nullable=False),
     sa.Column('unknown', sa.Integer(), nullable=False),
-    sa.Column('sum_us', sa.Integer(), nullable=False),
+    sa.Column('sum_us', sa.BigInteger(), nullable=False),
     sa.Column('histogram', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['monitor_id'], ['monitors.id'], name=op.f('fk_rollup_hours_monitor_id_monitors')),
     sa.PrimaryKeyConstraint('monitor_id', 'start', name=op.f('pk_rollup_hours'))

@@ -1,6 +1,6 @@
 """A small catalogue with a gateway, for tests of the incident model."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import pytest
@@ -60,7 +60,7 @@ class Story:
 
     db: Database
     now: datetime
-    policy: config.Incidents = config.Incidents()
+    policy: config.Incidents = field(default_factory=config.Incidents)
 
     def after(self, **kwargs: float) -> "Story":
         self.now += timedelta(**kwargs)
@@ -70,7 +70,12 @@ class Story:
         return self.db.read_now(services.by_code, code)
 
     def found(
-        self, code: str, status: ServiceStatus = ServiceStatus.MAJOR_OUTAGE, *, ago_s: float = 6, fault: str = ""
+        self,
+        code: str,
+        status: ServiceStatus = ServiceStatus.MAJOR_OUTAGE,
+        *,
+        ago_s: float = 6,
+        fault: str = "",
     ) -> None:
         """Monitors confirm a status that began `ago_s` seconds ago."""
         finding = services.Finding(
@@ -96,7 +101,9 @@ class Story:
 
     def updates(self, notice_id: str) -> list[Update]:
         return self.db.read_now(
-            lambda s: list(s.scalars(select(Update).where(Update.notice_id == notice_id).order_by(Update.position)))
+            lambda s: list(
+                s.scalars(select(Update).where(Update.notice_id == notice_id).order_by(Update.position))
+            )
         )
 
     def events(self) -> list[Event]:
@@ -111,10 +118,16 @@ class Story:
 
     def statuses(self) -> dict[str, str]:
         """What is published, as far as it is not operational."""
-        return {s.code: s.status.value for s in self.snapshot().services if s.status is not ServiceStatus.OPERATIONAL}
+        return {
+            s.code: s.status.value
+            for s in self.snapshot().services
+            if s.status is not ServiceStatus.OPERATIONAL
+        }
 
 
 @pytest.fixture
 def story(db: Database, now: datetime) -> Story:
-    db.run_now(catalogue.apply, catalogue.parse(CATALOGUE, where="catalogue.toml"), now=now - timedelta(days=30))
+    db.run_now(
+        catalogue.apply, catalogue.parse(CATALOGUE, where="catalogue.toml"), now=now - timedelta(days=30)
+    )
     return Story(db, now)

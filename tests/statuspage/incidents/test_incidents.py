@@ -31,7 +31,11 @@ def test_an_incident_by_hand_sets_the_services_it_names(story: Story) -> None:
 
 def test_a_declared_parent_outage_impacts_its_children(story: Story) -> None:
     opened(story, services={"PUESC": ServiceStatus.MAJOR_OUTAGE})
-    assert story.statuses() == {"PUESC": "major_outage", "NCTS2": "degraded_performance", "AES": "degraded_performance"}
+    assert story.statuses() == {
+        "PUESC": "major_outage",
+        "NCTS2": "degraded_performance",
+        "AES": "degraded_performance",
+    }
 
 
 def test_the_given_impact_wins_over_the_derived_one(story: Story) -> None:
@@ -49,7 +53,9 @@ def test_the_given_impact_wins_over_the_derived_one(story: Story) -> None:
         ({"status": IncidentStatus.RESOLVED}, "status"),
     ],
 )
-def test_bad_input_names_its_field_and_leaves_nothing_behind(story: Story, changes: dict[str, object], field: str) -> None:
+def test_bad_input_names_its_field_and_leaves_nothing_behind(
+    story: Story, changes: dict[str, object], field: str
+) -> None:
     with pytest.raises(Invalid) as caught:
         opened(story, **changes)
     assert caught.value.field == field
@@ -67,7 +73,14 @@ def test_every_change_is_owed_to_each_consumer_until_it_is_done(story: Story) ->
 def test_a_persons_update_stops_the_automatic_resolution(story: Story) -> None:
     story.found("NCTS2")
     incident_id = story.notices()[0].id
-    story.db.run_now(incidents.post_update, incident_id, SAID, by="officer", now=story.now, status=IncidentStatus.IDENTIFIED)
+    story.db.run_now(
+        incidents.post_update,
+        incident_id,
+        SAID,
+        by="officer",
+        now=story.now,
+        status=IncidentStatus.IDENTIFIED,
+    )
     story.after(minutes=5).recovered("NCTS2")
     assert story.notices()[0].resolved_at is None
     assert story.statuses() == {}
@@ -85,7 +98,12 @@ def test_resolving_ends_what_was_declared_but_not_what_is_measured(story: Story)
 def test_an_update_may_change_services_and_records_old_and_new(story: Story) -> None:
     incident_id = opened(story)
     story.db.run_now(
-        incidents.post_update, incident_id, SAID, by="officer", now=story.now, services={"NCTS2": ServiceStatus.OPERATIONAL}
+        incidents.post_update,
+        incident_id,
+        SAID,
+        by="officer",
+        now=story.now,
+        services={"NCTS2": ServiceStatus.OPERATIONAL},
     )
     update = story.updates(incident_id)[-1]
     assert [(c["code"], c["old_status"], c["new_status"]) for c in update.affected] == [
@@ -101,7 +119,12 @@ def test_a_resolved_incident_takes_no_further_words_unless_reopened(story: Story
     with pytest.raises(Conflict):
         story.db.run_now(incidents.resolve, incident_id, SAID, by="officer", now=story.now)
     story.db.run_now(
-        incidents.post_update, incident_id, SAID, by="officer", now=story.now, status=IncidentStatus.INVESTIGATING
+        incidents.post_update,
+        incident_id,
+        SAID,
+        by="officer",
+        now=story.now,
+        status=IncidentStatus.INVESTIGATING,
     )
     assert story.notices()[0].resolved_at is None
     assert story.kinds()[-1] == "incident.reopened"

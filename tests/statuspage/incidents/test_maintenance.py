@@ -16,7 +16,11 @@ SAID = Text("Aktualizacja.", "An upgrade.")
 def scheduled(story: Story, *codes: str, starts_h: float = 1, hours: float = 2) -> str:
     begins_at = story.now + timedelta(hours=starts_h)
     new = maintenance.NewMaintenance(
-        Text("Prace w AES", "Work on AES"), SAID, codes or ("AES",), begins_at, begins_at + timedelta(hours=hours)
+        Text("Prace w AES", "Work on AES"),
+        SAID,
+        codes or ("AES",),
+        begins_at,
+        begins_at + timedelta(hours=hours),
     )
     return story.db.run_now(maintenance.schedule, new, by="officer", now=story.now).id
 

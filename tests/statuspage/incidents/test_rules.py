@@ -76,12 +76,19 @@ def test_impact(statuses: list[ServiceStatus], impact: Impact) -> None:
 
 
 def failure(service: str = "ncts", *, after: timedelta = timedelta(), fault: str = "") -> Failure:
-    kin = {"ncts": ({"puesc"}, set()), "puesc": (set(), {"ncts", "aes"}), "aes": ({"puesc"}, set()), "crpa": (set(), set())}
+    kin = {
+        "ncts": ({"puesc"}, set()),
+        "puesc": (set(), {"ncts", "aes"}),
+        "aes": ({"puesc"}, set()),
+        "crpa": (set(), set()),
+    }
     ancestors, descendants = kin[service]
     return Failure(service, T0 + after, fault, frozenset(ancestors), frozenset(descendants))
 
 
-def candidate(*affected: str, ancestors: tuple[str, ...] = (), fault: str = "", ended_at: datetime | None = None) -> Candidate:
+def candidate(
+    *affected: str, ancestors: tuple[str, ...] = (), fault: str = "", ended_at: datetime | None = None
+) -> Candidate:
     return Candidate("i1", frozenset(affected), frozenset(ancestors), fault, T0, ended_at)
 
 
@@ -102,7 +109,7 @@ def candidate(*affected: str, ancestors: tuple[str, ...] = (), fault: str = "", 
         ("ended, of a parent", failure("ncts"), candidate("puesc", ended_at=T0), False),
     ],
 )
-def test_who_joins_whom(what: str, failing: Failure, open_incident: Candidate, joins: bool) -> None:  # noqa: FBT001
+def test_who_joins_whom(what: str, failing: Failure, open_incident: Candidate, joins: bool) -> None:
     found = incident_to_join(failing, [open_incident], join_window=TEN, reopen_window=TEN)
     assert (found is open_incident) is joins, what
 
@@ -123,5 +130,5 @@ def test_who_joins_whom(what: str, failing: Failure, open_incident: Candidate, j
         (MaintenanceStatus.CANCELLED, MaintenanceStatus.COMPLETED, False),
     ],
 )
-def test_what_may_follow(old: IncidentStatus, new: IncidentStatus, allowed: bool) -> None:  # noqa: FBT001
+def test_what_may_follow(old: IncidentStatus, new: IncidentStatus, allowed: bool) -> None:
     assert may_follow(old, new) is allowed

@@ -46,11 +46,17 @@ def test_a_gateway_fault_is_one_incident_with_impacted_children(story: Story) ->
         "AES": "degraded_performance",
     }
     (view,) = story.snapshot().open_incidents
-    assert {(a.code, a.by_parent) for a in view.affected} == {("PUESC", False), ("NCTS2", True), ("AES", True)}
+    assert {(a.code, a.by_parent) for a in view.affected} == {
+        ("PUESC", False),
+        ("NCTS2", True),
+        ("AES", True),
+    }
     assert "NCTS2" in story.updates(notice.id)[0].text_pl
 
 
-@pytest.mark.parametrize("order", [["PUESC", "NCTS2", "AES"], ["NCTS2", "PUESC", "AES"], ["NCTS2", "AES", "PUESC"]])
+@pytest.mark.parametrize(
+    "order", [["PUESC", "NCTS2", "AES"], ["NCTS2", "PUESC", "AES"], ["NCTS2", "AES", "PUESC"]]
+)
 def test_children_join_their_parents_incident_whichever_failed_first(story: Story, order: list[str]) -> None:
     for code in order:
         story.found(code)

@@ -93,7 +93,11 @@ def test_planned_work_lies_apart_soonest_first(story: Story) -> None:
     for hours in (48, 24):
         begins_at = story.now + timedelta(hours=hours)
         new = maintenance.NewMaintenance(
-            Text(f"Za {hours} h", f"In {hours} h"), Text("x", "x"), ["AES"], begins_at, begins_at + timedelta(hours=1)
+            Text(f"Za {hours} h", f"In {hours} h"),
+            Text("x", "x"),
+            ["AES"],
+            begins_at,
+            begins_at + timedelta(hours=1),
         )
         story.db.run_now(maintenance.schedule, new, by="officer", now=story.now)
     snapshot = story.snapshot()

@@ -32,7 +32,14 @@ def account(
     counts_maintenance: bool = False,
 ) -> Day:
     return account_day(
-        DAY, BEGIN, END, spans, windows, first_measured_at=measured_from, now=now, counts_maintenance=counts_maintenance
+        DAY,
+        BEGIN,
+        END,
+        spans,
+        windows,
+        first_measured_at=measured_from,
+        now=now,
+        counts_maintenance=counts_maintenance,
     )
 
 
@@ -48,15 +55,40 @@ MAINTENANCE = span("under_maintenance", 8, 14)
         ("slow counts as up", account(span("degraded_performance", 6, 12)), 1.0, "degraded_performance"),
         ("still down", account(span("major_outage", 18, None)), 0.75, "major_outage"),
         ("down since yesterday", account(span("major_outage", -5, 6)), 0.75, "major_outage"),
-        ("not measured half of the day, down half of the rest", account(span(UNKNOWN, 0, 12), span("major_outage", 12, 18)), 0.5, "major_outage"),
+        (
+            "not measured half of the day, down half of the rest",
+            account(span(UNKNOWN, 0, 12), span("major_outage", 12, 18)),
+            0.5,
+            "major_outage",
+        ),
         ("not measured at all", account(span(UNKNOWN, 0, 24)), None, None),
-        ("measured from noon, down for three hours", account(span("major_outage", 12, 15), measured_from=at(12)), 0.75, "major_outage"),
+        (
+            "measured from noon, down for three hours",
+            account(span("major_outage", 12, 15), measured_from=at(12)),
+            0.75,
+            "major_outage",
+        ),
         ("never measured", account(measured_from=None), None, None),
         ("measured only later", account(measured_from=LATER), None, None),
         ("maintenance left out", account(windows=(MAINTENANCE,)), 1.0, "under_maintenance"),
-        ("down within maintenance", account(span("major_outage", 8, 14), windows=(MAINTENANCE,)), 1.0, "under_maintenance"),
-        ("down beyond maintenance", account(span("major_outage", 8, 23), windows=(MAINTENANCE,)), 0.5, "major_outage"),
-        ("down in maintenance that counts", account(span("major_outage", 8, 14), windows=(MAINTENANCE,), counts_maintenance=True), 0.75, "major_outage"),
+        (
+            "down within maintenance",
+            account(span("major_outage", 8, 14), windows=(MAINTENANCE,)),
+            1.0,
+            "under_maintenance",
+        ),
+        (
+            "down beyond maintenance",
+            account(span("major_outage", 8, 23), windows=(MAINTENANCE,)),
+            0.5,
+            "major_outage",
+        ),
+        (
+            "down in maintenance that counts",
+            account(span("major_outage", 8, 14), windows=(MAINTENANCE,), counts_maintenance=True),
+            0.75,
+            "major_outage",
+        ),
         ("today until noon", account(span("major_outage", 6, 9), now=at(12)), 0.75, "major_outage"),
     ],
 )
@@ -75,7 +107,9 @@ def test_accounting(what: str, day: Day, uptime: float | None, status: str | Non
         max_size=6,
     )
 )
-def test_a_share_is_always_a_share_and_seconds_are_never_negative(spans: list[tuple[str, float, float | None]]) -> None:
+def test_a_share_is_always_a_share_and_seconds_are_never_negative(
+    spans: list[tuple[str, float, float | None]],
+) -> None:
     day = account(*(span(*values) for values in spans))
     assert day.uptime is None or 0 <= day.uptime <= 1
     assert min(day.down_s, day.degraded_s, day.maintenance_s, day.unknown_s, day.accountable_s) >= 0

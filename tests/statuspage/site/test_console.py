@@ -55,11 +55,17 @@ async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
         yield client
 
 
-async def sign_in(client: httpx.AsyncClient, login: str, password: str = PASSWORD, onward: str = "") -> httpx.Response:
-    return await client.post(f"/en/console/sign-in?next={onward}", data={"login": login, "password": password})
+async def sign_in(
+    client: httpx.AsyncClient, login: str, password: str = PASSWORD, onward: str = ""
+) -> httpx.Response:
+    return await client.post(
+        f"/en/console/sign-in?next={onward}", data={"login": login, "password": password}
+    )
 
 
-async def test_without_a_session_the_board_leads_to_the_sign_in_page_and_back(client: httpx.AsyncClient) -> None:
+async def test_without_a_session_the_board_leads_to_the_sign_in_page_and_back(
+    client: httpx.AsyncClient,
+) -> None:
     answer = await client.get("/en/console")
     assert answer.status_code == 303
     assert answer.headers["location"] == "/en/console/sign-in?next=%2Fconsole"
@@ -75,7 +81,9 @@ async def test_it_never_leads_to_another_site(client: httpx.AsyncClient, onward:
 
 
 @pytest.mark.parametrize(("login", "password"), [("viewer", "wrong"), ("nobody", PASSWORD), ("", "")])
-async def test_a_wrong_sign_in_says_the_same_whoever_it_is(client: httpx.AsyncClient, login: str, password: str) -> None:
+async def test_a_wrong_sign_in_says_the_same_whoever_it_is(
+    client: httpx.AsyncClient, login: str, password: str
+) -> None:
     answer = await sign_in(client, login, password)
     assert answer.status_code == 422
     assert "The login or the password is wrong" in answer.text
@@ -119,7 +127,9 @@ async def test_panels_are_shown_escaped(client: httpx.AsyncClient) -> None:
     assert "&lt;b&gt;7&lt;/b&gt;" in (await client.get("/pl/console")).text
 
 
-async def test_an_operator_publishes_a_draft_and_a_viewer_does_not(client: httpx.AsyncClient, house: House) -> None:
+async def test_an_operator_publishes_a_draft_and_a_viewer_does_not(
+    client: httpx.AsyncClient, house: House
+) -> None:
     now = clock.now()
     house.db.run_now(catalogue.apply, catalogue.parse(CATALOGUE, where="c"), now=now)
     service = house.db.read_now(services.by_code, "OSOZ2")
@@ -129,7 +139,9 @@ async def test_an_operator_publishes_a_draft_and_a_viewer_does_not(client: httpx
         token = (await sign_in(client, login)).cookies[COOKIE]
         board = (await client.get("/en/console")).text
         assert "Drafts waiting" in board
-        path = next(part.split('"')[0] for part in board.split('action="') if "/publish" in part.split('"')[0])
+        path = next(
+            part.split('"')[0] for part in board.split('action="') if "/publish" in part.split('"')[0]
+        )
         user = house.db.read_now(accounts.signed_in, token, now=clock.now())
         assert user is not None
         assert (await client.post(path, data={"csrf": user.csrf})).status_code == status

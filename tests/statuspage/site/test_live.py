@@ -96,7 +96,7 @@ async def hosted(live: Live, **options: Any) -> AsyncIterator[Host]:
 async def eventually(holds: Callable[[], bool]) -> None:
     """Wait until it holds."""
     async with asyncio.timeout(PATIENT):
-        while not holds():  # noqa: ASYNC110 - what is waited for are counters, which tell nobody
+        while not holds():
             await asyncio.sleep(0.01)
 
 

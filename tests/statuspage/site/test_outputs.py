@@ -60,7 +60,9 @@ async def test_a_page_comes_in_the_language_asked_for(
     assert answer.headers["cache-control"] == "no-cache"
 
 
-async def test_api_and_feeds_take_a_language_and_ignore_what_they_do_not_know(client: httpx.AsyncClient) -> None:
+async def test_api_and_feeds_take_a_language_and_ignore_what_they_do_not_know(
+    client: httpx.AsyncClient,
+) -> None:
     default = await client.get("/api/v2/summary.json")
     assert (await client.get("/api/v2/summary.json?lang=pl")).text == default.text
     assert (await client.get("/api/v2/summary.json?lang=xx&cb=1")).text == default.text
@@ -111,7 +113,9 @@ def test_the_static_site_holds_the_same_bytes_with_compressed_twins(edition: Edi
         assert (tmp_path / path.lstrip("/")).exists()
 
 
-def test_writing_again_removes_what_is_no_longer_public_and_nothing_else(edition: Edition, tmp_path: Path) -> None:
+def test_writing_again_removes_what_is_no_longer_public_and_nothing_else(
+    edition: Edition, tmp_path: Path
+) -> None:
     (tmp_path / "incidents/gone").mkdir(parents=True)
     (tmp_path / "incidents/gone/index.html").write_text("gone")
     (tmp_path / "robots.txt").write_text("mine")

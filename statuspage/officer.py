@@ -1,0 +1,252 @@
+"""The duty officer's commands without a browser: incidents and planned work."""
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import click
+
+from statuspage.cli import author, config_option, database_of, now
+from statuspage.kernel.errors import Invalid
+
+if TYPE_CHECKING:
+    from statuspage.incidents.rules import ServiceStatus
+    from statuspage.incidents.snapshot import Text
+
+Command = TypeVar("Command", bound=Callable[..., object])
+
+
+def _text(pl: str, en: str) -> "Text":
+    from statuspage.incidents.snapshot import Text
+
+    return Text(pl, en)
+
+
+def _statuses(pairs: Sequence[str]) -> dict[str, "ServiceStatus"]:
+    """`CODE=STATUS` pairs."""
+    from statuspage.incidents.rules import ServiceStatus
+
+    found = {}
+    for pair in pairs:
+        code, separator, status = pair.partition("=")
+        if not separator or status not in set(ServiceStatus):
+            raise Invalid(
+                "--service", f'"{pair}" is not CODE=STATUS; a status is one of {", ".join(ServiceStatus)}'
+            )
+        found[code] = ServiceStatus(status)
+    return found
+
+
+def _instant(option: str, text: str | None) -> datetime | None:
+    """An ISO 8601 instant with offset or Z."""
+    if text is None:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise Invalid(option, f'"{text}" is not a time such as 2026-03-01T06:10+01:00') from None
+    if at.tzinfo is None:
+        raise Invalid(option, f'"{text}" lacks its offset from UTC; write 2026-03-01T06:10+01:00')
+    return at.astimezone(UTC)
+
+
+texts = [
+    click.option("--text-pl", required=True, help="What to say, in Polish (Markdown)."),
+    click.option("--text-en", required=True, help="What to say, in English (Markdown)."),
+]
+titles = [
+    click.option("--title-pl", required=True, help="The fact as a sentence, in Polish."),
+    click.option("--title-en", required=True, help="The fact as a sentence, in English."),
+]
+INCIDENT_STATUS = click.Choice(["investigating", "identified", "monitoring", "resolved", "postmortem"])
+IMPACT = click.Choice(["none", "minor", "major", "critical"])
+
+
+def _with(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+    def decorate(command: Command) -> Command:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.group()
+def incident() -> None:
+    """Open, update and resolve incidents."""
+
+
+@incident.command("open")
+@config_option
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    required=True,
+    metavar="CODE=STATUS",
+    help="Repeat for each service.",
+)
+@_with(titles)
+@_with(texts)
+@click.option("--status", type=INCIDENT_STATUS, default="investigating", show_default=True)
+@click.option("--impact", type=IMPACT, help="Default: what the services' statuses amount to.")
+@click.option("--began-at", metavar="TIME", help="When it began, if before now.")
+def incident_open(
+    config_file: Path,
+    services: tuple[str, ...],
+    title_pl: str,
+    title_en: str,
+    text_pl: str,
+    text_en: str,
+    status: str,
+    impact: str | None,
+    began_at: str | None,
+) -> None:
+    """Publish a new incident, and print its id."""
+    from statuspage.incidents import incidents
+    from statuspage.incidents.rules import Impact, IncidentStatus
+
+    new = incidents.NewIncident(
+        name=_text(title_pl, title_en),
+        text=_text(text_pl, text_en),
+        services=_statuses(services),
+        status=IncidentStatus(status),
+        impact=Impact(impact) if impact else None,
+        began_at=_instant("--began-at", began_at),
+    )
+    click.echo(database_of(config_file).run_now(incidents.open_incident, new, by=author(), now=now()).id)
+
+
+@incident.command("update")
+@click.argument("incident_id", metavar="ID")
+@config_option
+@_with(texts)
+@click.option("--status", type=INCIDENT_STATUS)
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="CODE=STATUS",
+    help="Repeat for each service that changed.",
+)
+def incident_update(
+    config_file: Path,
+    incident_id: str,
+    text_pl: str,
+    text_en: str,
+    status: str | None,
+    services: tuple[str, ...],
+) -> None:
+    """Say something new. From then on a person has taken the incident over."""
+    from statuspage.incidents import incidents
+    from statuspage.incidents.rules import IncidentStatus
+
+    database_of(config_file).run_now(
+        incidents.post_update,
+        incident_id,
+        _text(text_pl, text_en),
+        by=author(),
+        now=now(),
+        status=IncidentStatus(status) if status else None,
+        services=_statuses(services),
+    )
+
+
+@incident.command("resolve")
+@click.argument("incident_id", metavar="ID")
+@config_option
+@_with(texts)
+def incident_resolve(config_file: Path, incident_id: str, text_pl: str, text_en: str) -> None:
+    """Say that it is over."""
+    from statuspage.incidents import incidents
+
+    database_of(config_file).run_now(
+        incidents.resolve, incident_id, _text(text_pl, text_en), by=author(), now=now()
+    )
+
+
+@incident.command("publish")
+@click.argument("incident_id", metavar="ID")
+@config_option
+def incident_publish(config_file: Path, incident_id: str) -> None:
+    """Publish a draft that monitors opened, as it is."""
+    from statuspage.incidents import incidents
+
+    database_of(config_file).run_now(incidents.publish, incident_id, by=author(), now=now())
+
+
+@incident.command("list")
+@config_option
+@click.option("--unresolved", is_flag=True, help="Only those that are not over.")
+def incident_list(config_file: Path, unresolved: bool) -> None:
+    """List incidents, drafts too, newest first: id, status, impact, begin, title."""
+    from statuspage.incidents import incidents
+
+    for notice in database_of(config_file).read_now(incidents.listed, unresolved=unresolved):
+        state = "draft" if notice.published_at is None else notice.status
+        click.echo(
+            f"{notice.id}  {state:<13}  {notice.impact:<8}  {notice.began_at:%Y-%m-%dT%H:%MZ}  {notice.name_en}"
+        )
+
+
+# --- planned work ---
+
+
+@click.group()
+def maintenance() -> None:
+    """Schedule and cancel planned work."""
+
+
+@maintenance.command("schedule")
+@config_option
+@click.option(
+    "--service", "services", multiple=True, required=True, metavar="CODE", help="Repeat for each service."
+)
+@_with(titles)
+@_with(texts)
+@click.option("--start", required=True, metavar="TIME", help="Such as 2026-03-01T06:10+01:00.")
+@click.option("--end", required=True, metavar="TIME")
+def maintenance_schedule(
+    config_file: Path,
+    services: tuple[str, ...],
+    title_pl: str,
+    title_en: str,
+    text_pl: str,
+    text_en: str,
+    start: str,
+    end: str,
+) -> None:
+    """Announce planned work, and print its id."""
+    from statuspage.incidents import maintenance as verbs
+
+    begins_at, ends_at = _instant("--start", start), _instant("--end", end)
+    if begins_at is None or ends_at is None:
+        raise AssertionError("required options are there")
+    new = verbs.NewMaintenance(
+        _text(title_pl, title_en), _text(text_pl, text_en), services, begins_at, ends_at
+    )
+    click.echo(database_of(config_file).run_now(verbs.schedule, new, by=author(), now=now()).id)
+
+
+@maintenance.command("cancel")
+@click.argument("maintenance_id", metavar="ID")
+@config_option
+def maintenance_cancel(config_file: Path, maintenance_id: str) -> None:
+    """Call planned work off."""
+    from statuspage.incidents import maintenance as verbs
+
+    database_of(config_file).run_now(verbs.cancel, maintenance_id, by=author(), now=now())
+
+
+@maintenance.command("list")
+@config_option
+def maintenance_list(config_file: Path) -> None:
+    """List planned work, newest first: id, status, begin, end, title."""
+    from statuspage.incidents import maintenance as verbs
+
+    for notice in database_of(config_file).read_now(verbs.listed):
+        begin, end = notice.scheduled_for or notice.began_at, notice.scheduled_until or notice.began_at
+        click.echo(
+            f"{notice.id}  {notice.status:<11}  {begin:%Y-%m-%dT%H:%MZ}  {end:%Y-%m-%dT%H:%MZ}  {notice.name_en}"
+        )
