@@ -23,7 +23,7 @@ UNMEASURED = "none"
 
 DAY_WIDTH, HEIGHT = 4, 24
 # Worse days stand taller, so that the bar is read without telling colours apart.
-HEIGHTS = {"ok": 10, "work": 10, "none": 10, "slow": 15, "part": 19, "down": 24}
+HEIGHTS = {"ok": 10, "work": 6, "none": 10, "slow": 15, "part": 19, "down": 24}
 
 
 def day_classes(days: Iterable[Day]) -> tuple[str, ...]:
