@@ -1,11 +1,11 @@
 """All tables of all rooms, imported for what they declare: for tests and for new migrations."""
 
-import monitors.tables  # noqa: F401
-import notifiers.tables  # noqa: F401
+import monitors.tables
+import notifiers.tables
 import statuspage.incidents.tables
 import statuspage.kernel.accounts
-import statuspage.kernel.events  # noqa: F401
-import tickets.tables  # noqa: F401
+import statuspage.kernel.events
+import tickets.tables
 from statuspage.kernel.db import Base
 
 metadata = Base.metadata

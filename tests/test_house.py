@@ -42,6 +42,7 @@ NOT_A_NOUN = {
 # Web functions, loops, the command line and the composition root: they ask the clock, verbs are told.
 EDGES = {
     "statuspage/__main__.py",
+    "statuspage/cli.py",
     "statuspage/app.py",
     "statuspage/kernel/clock.py",
     "statuspage/kernel/web.py",
