@@ -27,6 +27,9 @@ from statuspage.kernel.events import Counter
 from statuspage.kernel.security import Signer, hash_token
 
 
+MAX_LATENCY_US = 2**31 - 1
+
+
 class BeatKind(StrEnum):
     """What a sender says."""
 
@@ -238,7 +241,8 @@ def _state(seen: Seen) -> dict[str, Any]:
 
 
 def _microseconds(outcome: Outcome) -> int | None:
-    return None if outcome.latency_ms is None else round(outcome.latency_ms * 1000)
+    """Runs of pushed jobs can take hours; the column ends at 35 minutes, the buckets at 15."""
+    return None if outcome.latency_ms is None else min(round(outcome.latency_ms * 1000), MAX_LATENCY_US)
 
 
 def upsert(session: Session, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:

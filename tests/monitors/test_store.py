@@ -7,10 +7,12 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from monitors.latency import LAST_BUCKET
 from monitors.probes import Outcome, Verdict
 from monitors.rules import Level, Policy, State, step
 from monitors.rules import Verdict as Judged
 from monitors.store import (
+    MAX_LATENCY_US,
     Batch,
     BeatKind,
     Seen,
@@ -94,6 +96,14 @@ def test_a_batch_keeps_every_result_and_the_last_state(
         None,
     )
     assert (rows[gateway.id].verdict, rows[gateway.id].latency_us) == ("ok", 12_500)
+
+
+def test_a_job_that_ran_for_hours_can_be_saved(
+    db: Database, watched: dict[str, Watched], now: datetime
+) -> None:
+    saved(db, batch_of(seen(watched["AES/job"], now, latency_ms=6 * 3_600_000)), now)
+    (result,) = db.read_now(lambda s: s.scalars(select(Result)).all())
+    assert (result.bucket, result.latency_us) == (LAST_BUCKET, MAX_LATENCY_US)
 
 
 def test_a_finding_is_reported_with_the_results(
