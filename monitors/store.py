@@ -26,7 +26,6 @@ from statuspage.kernel.errors import NotFound
 from statuspage.kernel.events import Counter
 from statuspage.kernel.security import Signer, hash_token
 
-
 MAX_LATENCY_US = 2**31 - 1
 
 
