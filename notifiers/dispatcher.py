@@ -26,7 +26,6 @@ from statuspage.kernel.tasks import Wakeup
 log = structlog.get_logger(__name__)
 
 IN_FLIGHT = 500  # mails between their lease and the record of their outcome
-_ENOUGH = IN_FLIGHT // 4  # outcomes that are worth a transaction
 _WRITE_EVERY_S = 0.1
 _LOOK_EVERY_S = 5.0  # for what another machine owes, if its notice was missed
 _RENEW_EVERY_S = 10.0
@@ -63,9 +62,10 @@ class Outgoing:
 class Dispatcher:
     """Consumes the notifiers' events and sends what is due. One a process."""
 
-    def __init__(self, house: House, spec: Spec | None = None) -> None:
+    def __init__(self, house: House, spec: Spec | None = None, *, in_flight: int = IN_FLIGHT) -> None:
         mail = house.settings.mail
         self._house = house
+        self._in_flight = in_flight
         self._pool: Pool[Outgoing] = Pool(spec or Spec(relay=mail.relay, connections=mail.connections))
         self._sender = envelope_sender(house)
         self._owner = secrets.token_hex(8)
@@ -147,7 +147,7 @@ class Dispatcher:
             await self._to_send.wait(await self._pause())
 
     def _room(self) -> int:
-        return IN_FLIGHT - len(self._in_hand) + len(self._settled)
+        return self._in_flight - len(self._in_hand) + len(self._settled)
 
     async def _is_due(self, now: datetime) -> bool:
         due_at = await self._house.db.read(ledger.next_due_at)
@@ -170,7 +170,7 @@ class Dispatcher:
                 ledger.exchange,
                 outcomes,
                 owner=self._owner,
-                room=IN_FLIGHT - len(held),
+                room=self._in_flight - len(held),
                 held=held,
                 known_messages=self._templates.keys(),
                 now=now,
@@ -207,7 +207,7 @@ class Dispatcher:
 
     def _settle(self, letter: Outgoing, result: Result) -> None:
         self._settled.append((letter, result))
-        if len(self._settled) >= _ENOUGH:
+        if len(self._settled) >= self._in_flight // 4:
             self._has_enough.wake()
 
     def _outcome(self, letter: Outgoing, result: Result, now: datetime) -> Outcome:

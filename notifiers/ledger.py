@@ -107,16 +107,15 @@ FROM json_to_recordset(CAST(:rows AS json)) AS r(
     last_reply text, sent_at timestamptz)
 WHERE deliveries.id = r.id"""),
 }
-_LEASE = {
-    "sqlite": "SELECT value FROM json_each(:ids)",
-    "postgresql": "SELECT CAST(value AS integer) FROM json_array_elements_text(CAST(:ids AS json))",
-}
 _TAKE = {
-    dialect: text(
-        f"UPDATE deliveries SET state = 'leased', due_at = :until, lease_owner = :owner WHERE id IN ({ids})"  # noqa: S608
-    ).bindparams(bindparam("until", type_=UtcDateTime))
-    for dialect, ids in _LEASE.items()
+    "sqlite": text("""
+UPDATE deliveries SET state = 'leased', due_at = :until, lease_owner = :owner
+WHERE id IN (SELECT value FROM json_each(:ids))"""),
+    "postgresql": text("""
+UPDATE deliveries SET state = 'leased', due_at = :until, lease_owner = :owner
+WHERE id IN (SELECT CAST(value AS integer) FROM json_array_elements_text(CAST(:ids AS json)))"""),
 }
+_UNTIL = bindparam("until", type_=UtcDateTime)
 
 
 def _recorded(outcome: Outcome, now: datetime, dialect: str) -> dict[str, object]:
@@ -150,7 +149,7 @@ def lease(session: Session, *, owner: str, room: int, held: Collection[int], now
     if taken:
         ids = msgspec.json.encode([row.id for row in taken]).decode()
         dialect = session.get_bind().dialect.name
-        session.execute(_TAKE[dialect], {"ids": ids, "until": now + LEASE, "owner": owner})
+        session.execute(_TAKE[dialect].bindparams(_UNTIL), {"ids": ids, "until": now + LEASE, "owner": owner})
     return taken
 
 
