@@ -1,11 +1,11 @@
-"""All tables of all rooms, imported for what they declare: for tests and for new migrations."""
+"""All tables of all rooms: for tests and for new migrations."""
 
-import monitors.tables
-import notifiers.tables
-import statuspage.incidents.tables
-import statuspage.kernel.accounts
-import statuspage.kernel.events
-import tickets.tables
+from monitors import tables as monitors
+from notifiers import tables as notifiers
+from statuspage.incidents import tables as incidents
+from statuspage.kernel import accounts, events
 from statuspage.kernel.db import Base
+from tickets import tables as tickets
 
+ROOMS = (events, accounts, incidents, monitors, notifiers, tickets)  # imported for what they declare
 metadata = Base.metadata
