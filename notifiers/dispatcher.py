@@ -6,6 +6,7 @@ Nothing is lost. After a crash at most `IN_FLIGHT` mails a process are repeated,
 import asyncio
 import random
 import secrets
+from collections import Counter as Tally
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -237,12 +238,13 @@ class Dispatcher:
         """Let go of what is recorded, and count it."""
         for (letter, _), outcome in zip(settled, outcomes, strict=True):
             self._in_hand.pop(outcome.id, None)
-            _MAILS.labels(outcome.state.value).inc()
             if outcome.state is DeliveryState.SENT:
                 seconds = max(0.0, (now - letter.row.created_at).total_seconds())
                 _SECONDS.observe(seconds)
                 if letter.row.event_seq is not None:
                     _LAST.set(seconds)
+        for state, count in Tally(outcome.state.value for outcome in outcomes).items():
+            _MAILS.labels(state).inc(count)
 
     # --- ending ---
 

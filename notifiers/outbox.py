@@ -43,37 +43,43 @@ def queue(
         raise Invalid("text", "a mail needs a plain text part")
     if known := _by_key(session, key):
         return known
+    message = Message(
+        kind=kind,
+        language=language,
+        subject=rules.one_line(subject),
+        text=rules.clean_text(text),
+        html=rules.clean_text(html),
+        headers=dict(headers or {}),
+        created_at=now,
+    )
+    delivery = Delivery(
+        subscriber_id=subscriber_id,
+        key=key,
+        address=address,
+        lane=lane,
+        state=DeliveryState.QUEUED,
+        due_at=due_at or now,
+        created_at=now,
+    )
+    session.info["notify"] = True  # wakes the dispatcher, also one in another process
+    return _add_once(session, message, delivery)
+
+
+def _add_once(session: Session, message: Message, delivery: Delivery) -> Delivery:
+    """The delivery, or the one that another transaction added under its key a moment earlier."""
+    key = delivery.key or ""
     try:
         with session.begin_nested():
-            message = Message(
-                kind=kind,
-                language=language,
-                subject=rules.one_line(subject),
-                text=rules.clean_text(text),
-                html=rules.clean_text(html),
-                headers=dict(headers or {}),
-                created_at=now,
-            )
             session.add(message)
             session.flush()
-            delivery = Delivery(
-                message_id=message.id,
-                subscriber_id=subscriber_id,
-                key=key,
-                address=address,
-                lane=lane,
-                state=DeliveryState.QUEUED,
-                due_at=due_at or now,
-                created_at=now,
-            )
+            delivery.message_id = message.id
             session.add(delivery)
             session.flush()
-    except IntegrityError:  # another transaction was faster
+    except IntegrityError:
         first = _by_key(session, key)
         if first is None:
             raise
         return first
-    session.info["notify"] = True  # wakes the dispatcher, also one in another process
     return delivery
 
 
