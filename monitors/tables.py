@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, ForeignKey, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statuspage.kernel.db import Base, new_id
+from statuspage.kernel.db import Base, BigId, new_id
 
 
 class Monitor(Base):
@@ -45,7 +45,7 @@ class MonitorState(Base):
     at: Mapped[datetime]  # of the last check
     verdict: Mapped[str]
     cause: Mapped[str]
-    latency_us: Mapped[int | None]
+    latency_us: Mapped[int | None] = mapped_column(BigInteger)
     facts: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
@@ -67,11 +67,11 @@ class Result(Base):
     __tablename__ = "results"
     __table_args__ = (Index("ix_results_monitor_at", "monitor_id", "at"),)
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     monitor_id: Mapped[str] = mapped_column(ForeignKey("monitors.id"))
     at: Mapped[datetime] = mapped_column(index=True)
     verdict: Mapped[str]
-    latency_us: Mapped[int | None]  # whole microseconds: sums are exact in any order
+    latency_us: Mapped[int | None] = mapped_column(BigInteger)  # whole: sums are exact in any order
     bucket: Mapped[int | None]  # latency.bucket_of; the database counts, so no row is read one by one
     cause: Mapped[str]
     phases_ms: Mapped[dict[str, Any]] = mapped_column(JSON)

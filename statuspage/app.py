@@ -13,7 +13,6 @@ import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.orm import Session
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
@@ -45,7 +44,7 @@ from statuspage.kernel.net import Network
 from statuspage.kernel.panels import Panel
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import Wakeup, keep_running
-from statuspage.kernel.web import EXCEPTION_HANDLERS, Guard, Languages
+from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
 from statuspage.site import console, live, wire
 from statuspage.site.live import Live
 from statuspage.site.outputs import Edition, Front
@@ -123,14 +122,11 @@ class Application:
         self.dispatcher = Dispatcher(house) if Role.WORKER in self.roles else None
         starlette = Starlette(
             routes=self._routes(),
-            middleware=[
-                Middleware(Languages, default=self.language),
-                Middleware(Guard, base_url=settings.server.base_url),
-            ],
+            middleware=middleware(settings),
             exception_handlers=EXCEPTION_HANDLERS,
             lifespan=self._lifespan,
-            max_body_size=settings.server.max_body_bytes,
         )
+        starlette.router.redirect_slashes = False  # it would redirect to whatever the Host header says
         starlette.state.house = house
         self.front = Front(starlette, default_language=self.language)
         self.publisher = Publisher(house, self.front, self.live)
@@ -182,6 +178,7 @@ class Application:
             for task in running:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
+            self.house.network.close()
 
     async def _readyz(self, _request: Request) -> Response:
         missing = []

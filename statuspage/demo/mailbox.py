@@ -61,7 +61,7 @@ class Catcher:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
-        assert task is not None
+        assert task is not None  # noqa: S101 - a coroutine runs in a task
         self._tasks.add(task)
         try:
             await Receiver(reader, writer, self._keep).serve()

@@ -174,7 +174,7 @@ class Simulator:
     ) -> None:
         async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             task = asyncio.current_task()
-            assert task is not None
+            assert task is not None  # noqa: S101 - a coroutine runs in a task
             self._keep(task)
             try:
                 await serve(code, Client(reader, writer))

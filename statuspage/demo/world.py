@@ -43,7 +43,7 @@ def _values(port: int, mail_port: int) -> dict[str, dict[str, Any]]:
         },
         "page": {"name_pl": "Status usług celnych (demo)", "name_en": "Customs services status (demo)"},
         "security": {"allow_networks": ["127.0.0.0/8"]},
-        "monitors": {"max_per_host": 100, "keep_results": "1d"},
+        "monitors": {"max_per_host": 100, "keep_results": "1d", "flap_window": "1m"},
         "incidents": {"join_window": "10m", "reopen_window": "10s"},
     }
 

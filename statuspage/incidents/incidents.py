@@ -33,6 +33,7 @@ from statuspage.incidents.rules import (
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, Update
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
+from statuspage.kernel.events import take_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,7 @@ class NewIncident:
 
 def open_incident(session: Session, new: NewIncident, *, by: str, now: datetime) -> Notice:
     """Publish an incident. Raises Invalid for an unknown service or a missing text."""
+    take_turns(session)
     check_text("title", new.name, MAX_TITLE)
     check_text("text", new.text, MAX_TEXT)
     if new.status not in UNRESOLVED:
@@ -96,6 +98,7 @@ def post_update(
 
     Raises NotFound, Invalid, or Conflict when the incident cannot go to `status`.
     """
+    take_turns(session)
     if status is IncidentStatus.RESOLVED:
         return resolve(session, incident_id, text, by=by, now=now)
     check_text("text", text, MAX_TEXT)
@@ -122,6 +125,7 @@ def post_update(
 
 def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> Notice:
     """Publish a draft that monitors opened, as it is."""
+    take_turns(session)
     notice = get(session, incident_id)
     if notice.published_at is not None:
         raise Conflict(f"incident {incident_id} is published already")
@@ -141,6 +145,7 @@ def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> No
 
 def resolve(session: Session, incident_id: str, text: Text, *, by: str, now: datetime) -> Notice:
     """Say that it is over. What people declared ends; what is still measured as failing stays published."""
+    take_turns(session)
     check_text("text", text, MAX_TEXT)
     notice = get(session, incident_id)
     if notice.resolved_at is not None:

@@ -22,6 +22,7 @@ from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, NoticeService, Service
 from statuspage.kernel import config
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
+from statuspage.kernel.events import take_turns
 
 CLOCK = "schedule"
 
@@ -39,6 +40,7 @@ class NewMaintenance:
 
 def schedule(session: Session, new: NewMaintenance, *, by: str, now: datetime) -> Notice:
     """Announce planned work. Raises Invalid for times in the past, an end before the start, an unknown service."""
+    take_turns(session)
     check_text("title", new.name, MAX_TITLE)
     check_text("text", new.text, MAX_TEXT)
     if new.begins_at < now:
@@ -82,6 +84,7 @@ def begin(
     session: Session, maintenance_id: str, *, by: str, now: datetime, text: Text = texts.MAINTENANCE_BEGUN
 ) -> Notice:
     """Begin the work: its services are published as under maintenance."""
+    take_turns(session)
     notice = get(session, maintenance_id)
     notice.began_at = now
     _enter(session, notice, MaintenanceStatus.IN_PROGRESS, text, "maintenance.started", by=by, now=now)
@@ -98,6 +101,7 @@ def complete(
     text: Text = texts.MAINTENANCE_COMPLETED,
 ) -> Notice:
     """End the work. A service that monitors still find down gets its incident now."""
+    take_turns(session)
     notice = get(session, maintenance_id)
     _enter(session, notice, MaintenanceStatus.COMPLETED, text, "maintenance.completed", by=by, now=now)
     for service in _services(session, notice):
@@ -109,6 +113,7 @@ def cancel(
     session: Session, maintenance_id: str, *, by: str, now: datetime, text: Text = texts.MAINTENANCE_CANCELLED
 ) -> Notice:
     """Call the work off; it stays visible as cancelled."""
+    take_turns(session)
     notice = get(session, maintenance_id)
     _enter(session, notice, MaintenanceStatus.CANCELLED, text, "maintenance.cancelled", by=by, now=now)
     return notice
@@ -116,6 +121,7 @@ def cancel(
 
 def advance(session: Session, *, now: datetime, policy: config.Incidents) -> int:
     """Begin and complete whatever is due. Returns how many were."""
+    take_turns(session)
     due_to_begin = session.scalars(
         _open()
         .where(Notice.status == MaintenanceStatus.SCHEDULED, Notice.scheduled_for <= now)

@@ -1,9 +1,36 @@
 """What the product itself says, in both languages, while no person has written yet."""
 
+import re
 from collections.abc import Sequence
 
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.snapshot import Text
+
+_CAUSES = (
+    (r"HTTP (\d+)", "błąd HTTP {}", "HTTP error {}"),
+    (r"no \w+ within (.+)", "brak odpowiedzi w ciągu {}", "no answer within {}"),
+    (r"connection timed out", "brak odpowiedzi", "no answer"),
+    (r"connection refused", "połączenie odrzucone", "connection refused"),
+    (r"connection .*", "połączenie zerwane", "connection broken off"),
+    (r"name not found", "nie znaleziono adresu", "address not found"),
+    (r"certificate expired.*", "certyfikat wygasł", "certificate expired"),
+    (r"certificate expires.*", "certyfikat wkrótce wygaśnie", "certificate about to expire"),
+    (
+        r"(?:a |the )?certificate.*|TLS .*",
+        "błąd certyfikatu lub szyfrowania",
+        "certificate or encryption fault",
+    ),
+    (r"(?:body|answer|more than) .*", "nieprawidłowa odpowiedź", "wrong answer"),
+    (r"(?:no heartbeat|failure reported|exit code|started).*", "brak sygnału działania", "no sign of life"),
+)
+
+
+def plain_cause(cause: str) -> Text:
+    """What monitors saw, for readers: " (błąd HTTP 503)". Empty where there are no plain words for it."""
+    for pattern, pl, en in _CAUSES:
+        if match := re.fullmatch(pattern, cause):
+            return Text(f" ({pl.format(*match.groups())})", f" ({en.format(*match.groups())})")
+    return Text("", "")
 
 
 def _listed(names: Sequence[str], conjunction: str) -> str:
@@ -33,15 +60,15 @@ def title(names: Sequence[Text], status: ServiceStatus) -> Text:
 
 def detected(names: Sequence[Text], cause: str, impacted: Sequence[Text]) -> Text:
     """The first words of an incident that monitors opened."""
-    because = f" ({cause})" if cause else ""
+    because = plain_cause(cause)
     many = len(names) > 1
     pl = (
         f"Nasze pomiary wykryły awarię: {_listed([n.pl for n in names], 'i')} "
-        f"nie {'odpowiadają' if many else 'odpowiada'} poprawnie{because}. Sprawdzamy przyczynę."
+        f"nie {'odpowiadają' if many else 'odpowiada'} poprawnie{because.pl}. Sprawdzamy przyczynę."
     )
     en = (
         f"Our checks found a fault: {_listed([n.en for n in names], 'and')} "
-        f"{'do' if many else 'does'} not answer correctly{because}. We are looking for the cause."
+        f"{'do' if many else 'does'} not answer correctly{because.en}. We are looking for the cause."
     )
     if impacted:
         pl += f" Z tego powodu utrudnienia mogą dotyczyć także: {_listed([n.pl for n in impacted], 'i')}."
@@ -51,29 +78,29 @@ def detected(names: Sequence[Text], cause: str, impacted: Sequence[Text]) -> Tex
 
 def joined(name: Text, cause: str) -> Text:
     """A further service fails of the same cause."""
-    because = f" ({cause})" if cause else ""
+    because = plain_cause(cause)
     return Text(
-        f"Awaria obejmuje także usługę {name.pl}{because}.",
-        f"The fault now covers {name.en} as well{because}.",
+        f"Awaria obejmuje także usługę {name.pl}{because.pl}.",
+        f"The fault now covers {name.en} as well{because.en}.",
     )
 
 
 def changed(name: Text, status: ServiceStatus, cause: str) -> Text:
     """An affected service is worse or better than before."""
     said = title([name], status)
-    because = f" ({cause})" if cause else ""
+    because = plain_cause(cause)
     return Text(
-        f"{said.pl}: pomiary nie otrzymują poprawnej odpowiedzi{because}. Sprawdzamy przyczynę.",
-        f"{said.en}: our checks get no correct answer{because}. We are looking for the cause.",
+        f"{said.pl}: pomiary nie otrzymują poprawnej odpowiedzi{because.pl}. Sprawdzamy przyczynę.",
+        f"{said.en}: our checks get no correct answer{because.en}. We are looking for the cause.",
     )
 
 
 def relapsed(name: Text, cause: str) -> Text:
     """It failed again soon after it had worked."""
-    because = f" ({cause})" if cause else ""
+    because = plain_cause(cause)
     return Text(
-        f"Usługa {name.pl} ponownie nie odpowiada poprawnie{because}. Wznawiamy to zdarzenie.",
-        f"{name.en} fails again{because}. We reopen this incident.",
+        f"Usługa {name.pl} ponownie nie odpowiada poprawnie{because.pl}. Wznawiamy to zdarzenie.",
+        f"{name.en} fails again{because.en}. We reopen this incident.",
     )
 
 

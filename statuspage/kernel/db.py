@@ -17,7 +17,18 @@ from datetime import UTC, datetime
 from typing import Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 import structlog
-from sqlalchemy import DateTime, Dialect, Engine, MetaData, String, create_engine, event, text
+from sqlalchemy import (
+    BigInteger,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    MetaData,
+    String,
+    create_engine,
+    event,
+    text,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -37,6 +48,10 @@ _BUSY_TIMEOUT_MS = 5000
 _POLL_S = 0.1
 _DISK_FULL = "53100"  # PostgreSQL, appendix A
 CHANNEL = "statuspage"
+
+
+# An id that outlives two billion rows. SQLite's own integer key is as wide already.
+BigId = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -4,6 +4,8 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import feedparser
 import httpx
@@ -12,6 +14,7 @@ import websockets
 from playwright.sync_api import Page, expect
 
 from tests.journeys.demo_process import Demo, plain, until
+from tests.statuspage.site.exporter import exporter, scraped
 
 
 @pytest.fixture(autouse=True)
@@ -87,7 +90,8 @@ def test_feed_websocket_and_mail_tell_of_the_outage_and_of_its_end(demo: Demo) -
             await asyncio.to_thread(demo.restore, "NCTS2")
             await listener
 
-    asyncio.run(watch())
+    with ThreadPoolExecutor(1) as pool:  # a browser of another test may have left its loop in this thread
+        pool.submit(asyncio.run, watch()).result()
     assert kinds[0] == "snapshot"
     assert "component.updated" in kinds
     (incident, *_) = demo.api("incidents")["incidents"]
@@ -150,6 +154,16 @@ def test_a_slow_service_is_shown_as_slow_and_is_no_incident(demo: Demo) -> None:
     demo.break_service("NCTS2", "slow")
     until("NCTS2 slow", lambda: demo.component("NCTS2") == "degraded_performance")
     assert demo.unresolved() == []
+
+
+def test_the_prometheus_exporter_reads_the_demo_unchanged(demo: Demo, tmp_path: Path) -> None:
+    demo.break_service("NCTS2")
+    (incident,) = until("the incident", demo.unresolved)
+    with exporter(f"{demo.base_url}/api/v2/summary.json", tmp_path) as metrics_url:
+        found = scraped(metrics_url, "statuspage_incident_info", "statuspage_component_status")
+    assert found["statuspage_component_status"]["NCTS2"][0] == 0
+    assert found["statuspage_component_status"]["ISZTAR4"][0] == 1
+    assert incident["id"] in found["statuspage_incident_info"]
 
 
 def test_an_officer_without_a_browser_opens_updates_and_resolves(demo: Demo) -> None:

@@ -53,7 +53,7 @@ DOCUMENT = json.loads(
         ("$.a ==", None),
     ],
 )
-def test_a_condition_is_read_and_held_against_the_body(text: str, is_held: bool | None) -> None:  # noqa: FBT001
+def test_a_condition_is_read_and_held_against_the_body(text: str, is_held: bool | None) -> None:
     if is_held is None:
         with pytest.raises(ValueError, match=r"\$|is"):
             read_conditions((text,))

@@ -70,7 +70,7 @@ def stored(session: Session, table: type[Rolled]) -> dict[tuple[str, datetime], 
     }
 
 
-def expected(made: list[Seen], by_day: bool = False) -> dict[tuple[str, datetime], Rollup]:  # noqa: FBT001, FBT002
+def expected(made: list[Seen], by_day: bool = False) -> dict[tuple[str, datetime], Rollup]:
     parts: dict[tuple[str, datetime], list[tuple[str, float | None]]] = {}
     for seen in made:
         start = day_of(seen.at) if by_day else hour_of(seen.at)

@@ -299,7 +299,7 @@ def test_a_service_is_unknown_when_no_monitor_knows_anything() -> None:
     ("reached", "at_fault"),
     [([], False), ([True], False), ([False], True), ([True, False], False), ([True, False, False], True)],
 )
-def test_most_control_targets_decide(reached: list[bool], at_fault: bool) -> None:  # noqa: FBT001
+def test_most_control_targets_decide(reached: list[bool], at_fault: bool) -> None:
     assert prober_at_fault(reached) is at_fault
 
 
