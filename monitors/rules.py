@@ -26,7 +26,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from math import ceil
 
-from statuspage.incidents.rules import SEVERITY, ServiceStatus
+from statuspage.incidents.rules import OUTAGES, SEVERITY, ServiceStatus
 
 
 class Verdict(StrEnum):
@@ -294,6 +294,17 @@ class Standing:
     cause: str = ""
     monitor_id: str = ""  # the one that the cause is of; "" while operational
     unknown_since: datetime | None = None  # no monitor knows anything since; `status` is the last known
+
+
+def may_become_worse(found: Standing, previous: Standing | None, others: Iterable[State]) -> bool:
+    """Whether a partial outage had better wait: another monitor is just about to find the service down, too.
+
+    So that readers are told once how bad it is. The doubt ends with that monitor's confirmation or its first
+    good check, which bounds the wait; an outage that is published already waits for nothing.
+    """
+    if found.status is not ServiceStatus.PARTIAL_OUTAGE or (previous and previous.status in OUTAGES):
+        return False
+    return any(s.judged is not Level.DOWN and s.failed.count and not s.unknown.count for s in others)
 
 
 def service_level(monitors: Iterable[tuple[str, State]], previous: Standing | None = None) -> Standing | None:

@@ -24,6 +24,7 @@ from monitors.rules import (
     Standing,
     State,
     is_in_doubt,
+    may_become_worse,
     next_on_grid,
     phase_s,
     resumed,
@@ -101,6 +102,7 @@ class Runner:
         self._entries: dict[str, Entry] = {}
         self._by_service: dict[str, list[Entry]] = {}
         self._standings: dict[str, Standing] = {}  # as last reported
+        self._held: set[str] = set()  # services whose finding waits for a monitor in doubt
         self._heap: list[tuple[float, int, Entry]] = []
         self._numbers = count()
         self._slots = asyncio.Semaphore(settings.monitors.max_in_flight)
@@ -350,7 +352,16 @@ class Runner:
                 since=transition.since.isoformat(),
                 cause=transition.cause,
             )
+        if transition is not None or entry.monitor.service_id in self._held:
             self._weigh(entry.monitor.service_id, at)
+        elif entry.state.failed.count == 1 and entry.state.judged is not Level.DOWN:
+            self._look_around(entry)
+
+    def _look_around(self, entry: Entry) -> None:
+        """A first failure: what do the other monitors of the service see now?"""
+        for other in self._by_service.get(entry.monitor.service_id, []):
+            if other is not entry and not other.state.failed.count and not other.prepared.is_pushed_to:
+                self.recheck(other.monitor.id)
 
     # --- what follows for the service ---
 
@@ -361,7 +372,11 @@ class Runner:
         found = service_level(((entry.monitor.id, entry.state) for entry in entries), before)
         if found is None and before is not None and not _is_new(entries):
             found = replace(before, unknown_since=before.unknown_since or at)
+        self._held.discard(service_id)
         if found is None or (before and _is_same(before, found)):
+            return
+        if may_become_worse(found, before, (entry.state for entry in entries)):
+            self._held.add(service_id)
             return
         if before is not None and found.unknown_since is None:
             found = replace(found, since=_since(before, found, at))

@@ -19,7 +19,7 @@ from monitors.rules import Level
 from monitors.runner import Runner
 from monitors.store import BeatKind, BoardRow, board, pause, record_beat, resume
 from monitors.tables import Monitor, MonitorState, Result
-from statuspage.incidents.tables import Interval, Notice, Service
+from statuspage.incidents.tables import Interval, Notice, Service, Update
 from statuspage.kernel import clock
 from statuspage.kernel.config import Monitors, Settings
 from statuspage.kernel.db import Database
@@ -189,6 +189,24 @@ async def test_one_of_two_monitors_down_is_a_partial_outage(
     assert [each.status for each in found] == ["partial_outage", "major_outage", "partial_outage"]
     assert [each.ended_at for each in found[:-1]] == [each.began_at for each in found[1:]], "without a gap"
     assert len(notices(db)) == 1
+
+
+async def test_a_service_that_fails_as_a_whole_is_told_once_and_as_a_whole(
+    house: House, target: Target, counterparts: Counterparts, now: datetime
+) -> None:
+    db = house.db
+    other = Target()
+    other.port = await counterparts.serve(other.behave)
+    slow_pace = other.monitor(name="gateway", interval="1h")  # it would not be asked again in this test
+    declare(db, ["NCTS2"], [target.monitor(), slow_pace], now=now)
+    async with running(runner_of(house)):
+        await until(lambda: row(db).level == row(db, "NCTS2/gateway").level == Level.UP)
+        target.answer = other.answer = BAD
+        await until(lambda: status(db) == "major_outage")
+    assert [each.status for each in intervals(db)] == ["major_outage"]
+    (notice,) = notices(db)
+    updates = db.read_now(lambda s: s.scalars(select(Update).where(Update.notice_id == notice.id)).all())
+    assert len(updates) == 1
 
 
 @dataclass(frozen=True)
