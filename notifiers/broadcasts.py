@@ -16,7 +16,7 @@ from sqlalchemy import (
     or_,
     select,
 )
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from notifiers import rules
 from notifiers.compose import load_story, notice_mail
@@ -39,6 +39,23 @@ def audience(service_ids: Sequence[str]) -> Select[str]:
     return select(Subscriber.id).where(
         Subscriber.state == SubscriberState.ACTIVE, or_(Subscriber.all_services, chosen)
     )
+
+
+def _audience_of(expansion: Expansion) -> Select[str]:
+    if not expansion.only_untold:
+        return audience(expansion.service_ids)
+    this, earlier = aliased(Event), aliased(Event)
+    told = (
+        select(Delivery.id)
+        .join(earlier, earlier.seq == Delivery.event_seq)
+        .join(this, this.subject_id == earlier.subject_id)
+        .where(
+            this.seq == expansion.event_seq,
+            earlier.seq < expansion.event_seq,
+            Delivery.subscriber_id == Subscriber.id,
+        )
+    )
+    return audience(expansion.service_ids).where(~told.exists())
 
 
 def owed(session: Session) -> Sequence[int]:
@@ -98,6 +115,7 @@ def _begin(session: Session, event: Event, broadcast: Broadcast, *, house: House
         event_seq=event.seq,
         after_subscriber_id="",
         service_ids=list(broadcast.service_ids),
+        only_untold=broadcast.only_untold,
         due_at=rules.due_at(event.at, author, recall_window=house.settings.mail.recall_window),
         started_at=now,
     )
@@ -109,7 +127,7 @@ def _begin(session: Session, event: Event, broadcast: Broadcast, *, house: House
 def _insert_batch(session: Session, expansion: Expansion, *, now: datetime, batch: int) -> bool:
     """Insert one batch and move the position. Returns whether there may be more."""
     window = (
-        audience(expansion.service_ids)
+        _audience_of(expansion)
         .where(Subscriber.id > expansion.after_subscriber_id)
         .order_by(Subscriber.id)
         .limit(batch)
@@ -129,7 +147,7 @@ def _insertion(session: Session, expansion: Expansion, last: str, now: datetime)
         ).all()
     )
     rows = (
-        audience(expansion.service_ids)
+        _audience_of(expansion)
         .where(Subscriber.id > expansion.after_subscriber_id, Subscriber.id <= last)
         .with_only_columns(
             case(messages, value=Subscriber.language, else_=messages["pl"]),

@@ -65,6 +65,7 @@ class Broadcast:
     notice_id: str
     update_id: str
     service_ids: tuple[str, ...]  # those impacted through a parent too
+    only_untold: bool = False  # not to those who were told of the notice before: it only grew
 
 
 def broadcast_of(event_kind: str, payload: Mapping[str, Any]) -> Broadcast | None:
@@ -76,7 +77,13 @@ def broadcast_of(event_kind: str, payload: Mapping[str, Any]) -> Broadcast | Non
     noun, _, _ = event_kind.partition(".")
     if noun not in (MailKind.INCIDENT, MailKind.MAINTENANCE) or not payload.get("deliver", True):
         return None
-    return Broadcast(MailKind(noun), payload["notice_id"], payload["update_id"], tuple(payload["services"]))
+    return Broadcast(
+        MailKind(noun),
+        payload["notice_id"],
+        payload["update_id"],
+        tuple(payload["services"]),
+        payload.get("only_untold", False),
+    )
 
 
 def is_told(*, state: str, all_services: bool, chosen: Collection[str], service_ids: Collection[str]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from statuspage.kernel.db import Base, new_id
+from statuspage.kernel.db import Base, BigId, new_id
 
 _HAS_EVENT = text("event_seq IS NOT NULL")
 _HAS_KEY = text("key IS NOT NULL")
@@ -78,6 +78,7 @@ class Expansion(Base):
     event_seq: Mapped[int] = mapped_column(ForeignKey("events.seq"), primary_key=True)
     after_subscriber_id: Mapped[str] = mapped_column(default="")
     service_ids: Mapped[list[str]] = mapped_column(JSON)
+    only_untold: Mapped[bool] = mapped_column(default=False)  # rules.Broadcast
     due_at: Mapped[datetime]
     started_at: Mapped[datetime]
 
@@ -101,7 +102,7 @@ class Delivery(Base):
         ),
     )
 
-    id: Mapped[int] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
     message_id: Mapped[int] = mapped_column(ForeignKey("messages.id"))
     event_seq: Mapped[int | None]  # None: a single mail, known by `key`
     subscriber_id: Mapped[str | None] = mapped_column(ForeignKey("subscribers.id"))

@@ -183,7 +183,7 @@ def _join(
     else:
         text, kind, deliver = texts.joined(name_of(service), cause), "incident.updated", True
     update = post(session, notice, text, changes, by=MONITOR, now=now, deliver=deliver)
-    tell(session, kind, notice, update, now)
+    tell(session, kind, notice, update, now, only_untold=not reopened)
     return notice
 
 

@@ -198,8 +198,13 @@ def post(
     return update
 
 
-def tell(session: Session, kind: str, notice: Notice, update: Update, now: datetime) -> None:
-    """Emit what became public. Drafts emit nothing."""
+def tell(
+    session: Session, kind: str, notice: Notice, update: Update, now: datetime, *, only_untold: bool = False
+) -> None:
+    """Emit what became public. Drafts emit nothing.
+
+    `only_untold`: mail goes to those alone who have not been told of this notice yet.
+    """
     if notice.published_at is None:
         return
     rows = rows_of(session, notice)
@@ -222,6 +227,7 @@ def tell(session: Session, kind: str, notice: Notice, update: Update, now: datet
             "services": [row.service_id for row in rows],
             "codes": list(codes),
             "deliver": update.deliver,
+            "only_untold": only_untold,
         },
         at=now,
     )

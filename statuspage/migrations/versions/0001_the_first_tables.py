@@ -1,4 +1,4 @@
-"""The first tables."""
+"""the first tables."""
 
 from collections.abc import Sequence
 
@@ -89,6 +89,7 @@ def upgrade() -> None:
     sa.Column('event_seq', sa.Integer(), nullable=False),
     sa.Column('after_subscriber_id', sa.String(), nullable=False),
     sa.Column('service_ids', sa.JSON(), nullable=False),
+    sa.Column('only_untold', sa.Boolean(), nullable=False),
     sa.Column('due_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('started_at', sa.DateTime(timezone=True), nullable=False),
     sa.ForeignKeyConstraint(['event_seq'], ['events.seq'], name=op.f('fk_expansions_event_seq_events')),
@@ -153,7 +154,7 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_sessions_user_id'), ['user_id'], unique=False)
 
     op.create_table('deliveries',
-    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('message_id', sa.Integer(), nullable=False),
     sa.Column('event_seq', sa.Integer(), nullable=True),
     sa.Column('subscriber_id', sa.String(), nullable=True),
@@ -313,7 +314,7 @@ def upgrade() -> None:
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('verdict', sa.String(), nullable=False),
     sa.Column('cause', sa.String(), nullable=False),
-    sa.Column('latency_us', sa.Integer(), nullable=True),
+    sa.Column('latency_us', sa.BigInteger(), nullable=True),
     sa.Column('facts', sa.JSON(), nullable=False),
     sa.ForeignKeyConstraint(['monitor_id'], ['monitors.id'], name=op.f('fk_monitor_states_monitor_id_monitors')),
     sa.PrimaryKeyConstraint('monitor_id', name=op.f('pk_monitor_states'))
@@ -334,11 +335,11 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f('ix_notice_services_service_id'), ['service_id'], unique=False)
 
     op.create_table('results',
-    sa.Column('id', sa.Integer(), nullable=False),
+    sa.Column('id', sa.BigInteger().with_variant(sa.Integer(), 'sqlite'), nullable=False),
     sa.Column('monitor_id', sa.String(), nullable=False),
     sa.Column('at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('verdict', sa.String(), nullable=False),
-    sa.Column('latency_us', sa.Integer(), nullable=True),
+    sa.Column('latency_us', sa.BigInteger(), nullable=True),
     sa.Column('bucket', sa.Integer(), nullable=True),
     sa.Column('cause', sa.String(), nullable=False),
     sa.Column('phases_ms', sa.JSON(), nullable=False),
