@@ -45,7 +45,6 @@ class Form:
     """A choice of services and language, as it stands in the form."""
 
     groups: tuple[GroupChoice, ...]
-    is_all: bool
     language: str
     email: str = ""
     wrong_field: str = ""
@@ -56,7 +55,6 @@ def _form(
     shown_in: str,
     *,
     chosen: Collection[str],
-    is_all: bool,
     language: str,
     email: str = "",
     wrong_field: str = "",
@@ -73,7 +71,7 @@ def _form(
         )
         for offer in offers
     )
-    return Form(groups, is_all, language, email, wrong_field)
+    return Form(groups, language, email, wrong_field)
 
 
 async def _entered_form(request: Request, *, wrong_field: str, fields: Mapping[str, str]) -> Form:
@@ -82,18 +80,20 @@ async def _entered_form(request: Request, *, wrong_field: str, fields: Mapping[s
         await web.house(request).db.read(subscribers.offers),
         web.language(request),
         chosen=await web.form_list(request, "services"),
-        is_all=fields.get("all") == "1",
         language=fields.get("language", web.language(request)),
         email=fields.get("email", ""),
         wrong_field=wrong_field,
     )
 
 
+async def _fields(request: Request) -> dict[str, str]:
+    """What was typed; a form of somebody's own without a language means the page's."""
+    return {"language": web.language(request), **await web.form(request)}
+
+
 def _wanted(session: Session, fields: Mapping[str, str], services: Collection[str]) -> Choice:
-    # Neither a choice nor a tick: a short form of somebody's own, which means everything.
-    is_all = fields.get("all", "" if services else "1") == "1"
-    wanted = None if is_all else services
-    return subscribers.choice_of(session, language=fields.get("language", ""), services=wanted)
+    """Nothing ticked is everything, as in an imported list."""
+    return subscribers.choice_of(session, language=fields["language"], services=services or None)
 
 
 # --- subscribing ---
@@ -112,14 +112,13 @@ class Subscribing:
             await web.house(request).db.read(subscribers.offers),
             web.language(request),
             chosen=chosen,
-            is_all=not chosen,
             language=web.language(request),
         )
         return web.render(request, "notifiers/subscribe.html", {"form": form})
 
     async def post(self, request: Request) -> Response:
         """`POST /subscribe`: the same answer whether the address is known or not (abuse case 6)."""
-        fields, services = await web.form(request), await web.form_list(request, "services")
+        fields, services = await _fields(request), await web.form_list(request, "services")
         try:
             await self._ask(request, fields, services)
         except Invalid as error:
@@ -134,7 +133,6 @@ class Subscribing:
         fields = {
             "email": given.get("email") or "",
             "language": given.get("language") or web.house(request).settings.page.language,
-            "all": "" if services else "1",
         }
         await self._ask(request, fields, services or [])
         return JSONResponse(
@@ -229,7 +227,6 @@ async def _subscription_page(request: Request, id: str, *, is_saved: bool) -> Re
         await db.read(subscribers.offers),
         web.language(request),
         chosen=await db.read(subscribers.chosen, id),
-        is_all=subscriber.all_services,
         language=subscriber.language,
         email=subscriber.email,
     )
@@ -245,7 +242,7 @@ async def _subscription_page(request: Request, id: str, *, is_saved: bool) -> Re
 async def post_subscription(request: Request) -> Response:
     """`POST /subscriptions/{token}`: other services, another language."""
     id, db = _subscriber_id(request, MANAGE), web.house(request).db
-    fields, services = await web.form(request), await web.form_list(request, "services")
+    fields, services = await _fields(request), await web.form_list(request, "services")
 
     def change(session: Session) -> Subscriber:
         return subscribers.change(session, id, _wanted(session, fields, services))

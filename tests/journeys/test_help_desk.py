@@ -22,6 +22,7 @@ def file_request(page: Page, address: str) -> None:
 def test_three_requests_are_suggested_linked_and_answered(demo: Demo, page: Page) -> None:
     demo.break_service("NCTS2")
     (incident,) = until("the incident", demo.unresolved)
+    until("NCTS2 down", lambda: demo.component("NCTS2") == "major_outage")
     for address in CUSTOMERS:
         file_request(page, address)
         until("the acknowledgement", lambda address=address: demo.mails_to(address))  # type: ignore[misc]

@@ -53,7 +53,7 @@ def confirm_path(house: House) -> str:
 
 
 async def subscribed(house: House, client: httpx.AsyncClient) -> Subscriber:
-    await client.post("/subscribe", data={"email": EMAIL, "all": "1", "language": "pl"})
+    await client.post("/subscribe", data={"email": EMAIL, "language": "pl"})
     await client.post(confirm_path(house))
     return one(house)
 
@@ -72,7 +72,7 @@ async def test_the_form_offers_services_by_group_in_both_languages(
 async def test_from_the_form_to_the_first_alert(
     house: House, client: httpx.AsyncClient, services: dict[str, str]
 ) -> None:
-    form = {"email": EMAIL, "all": "0", "services": services["NCTS2"], "language": "en"}
+    form = {"email": EMAIL, "services": services["NCTS2"], "language": "en"}
     answer = await client.post("/subscribe", data=form)
     assert answer.status_code == 200
     path = confirm_path(house)
@@ -90,9 +90,7 @@ async def test_the_answer_is_the_same_for_known_and_unknown_addresses(
 ) -> None:
     await subscribed(house, client)
     answers = [
-        (await client.post("/subscribe", data={"email": address, "all": "1", "language": "pl"})).text.replace(
-            address, ""
-        )
+        (await client.post("/subscribe", data={"email": address, "language": "pl"})).text.replace(address, "")
         for address in (EMAIL, "bruno@firma.example")
     ]
     assert answers[0] == answers[1]
@@ -100,12 +98,17 @@ async def test_the_answer_is_the_same_for_known_and_unknown_addresses(
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"email": "nobody"}, {"all": "0"}, {"language": "de"}, {"email": "a@b.example\r\nBcc: c@d.example"}],
+    [
+        {"email": "nobody"},
+        {"services": "NOSUCH"},
+        {"language": "de"},
+        {"email": "a@b.example\r\nBcc: c@d.example"},
+    ],
 )
 async def test_a_wrong_entry_is_named_and_what_was_typed_stays(
     house: House, client: httpx.AsyncClient, services: dict[str, str], wrong: dict[str, str]
 ) -> None:
-    answer = await client.post("/subscribe", data={"email": EMAIL, "all": "1", "language": "en", **wrong})
+    answer = await client.post("/subscribe", data={"email": EMAIL, "language": "en", **wrong})
     assert answer.status_code == 422
     assert 'class="error"' in answer.text
     if "email" not in wrong:
@@ -122,9 +125,7 @@ async def test_a_foreign_site_cannot_subscribe_anybody(
 
 async def test_a_network_cannot_ask_without_end(client: httpx.AsyncClient, services: dict[str, str]) -> None:
     codes = [
-        (
-            await client.post("/subscribe", data={"email": f"u{n}@x.example", "all": "1", "language": "pl"})
-        ).status_code
+        (await client.post("/subscribe", data={"email": f"u{n}@x.example", "language": "pl"})).status_code
         for n in range(web.ASKS_AN_HOUR + 1)
     ]
     assert codes[-2:] == [200, 429]
@@ -182,11 +183,12 @@ async def test_the_manage_link_changes_services_and_language(
     id = (await subscribed(house, client)).id
     path = f"/subscriptions/{house.signer.sign(MANAGE, id)}"
     assert EMAIL in (await client.get(path)).text
-    answer = await client.post(path, data={"all": "0", "services": services["AIS"], "language": "en"})
+    answer = await client.post(path, data={"services": services["AIS"], "language": "en"})
     assert "Saved" in answer.text
     assert one(house).language == "en"
     assert house.db.read_now(subscribers.chosen, id) == {services["AIS"]}
-    assert (await client.post(path, data={"all": "0", "language": "en"})).status_code == 422
+    await client.post(path, data={"language": "en"})
+    assert one(house).all_services, "nothing ticked is everything"
 
 
 @pytest.mark.parametrize("path", ["/subscriptions/{}", "/unsubscribe/{}", "/subscriptions/{}/confirm"])
