@@ -35,7 +35,7 @@ from notifiers.dispatcher import Dispatcher
 from statuspage import migrations
 from statuspage.incidents import catalogue, maintenance
 from statuspage.incidents.snapshots import SnapshotBuilder
-from statuspage.kernel import clock, config, lock, logs
+from statuspage.kernel import clock, config, lock, logs, memory
 from statuspage.kernel.db import Base, Database
 from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
 from statuspage.kernel.house import House, SignInHint
@@ -167,6 +167,7 @@ class Application:
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         if Role.WEB in self.roles:
             await self.publisher.refresh()
+        memory.settle()
         running = [
             asyncio.create_task(keep_running(name, run), name=name) for name, run in self.tasks.items()
         ]

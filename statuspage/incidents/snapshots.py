@@ -24,14 +24,18 @@ from statuspage.incidents.snapshot import (
     UpdateView,
 )
 from statuspage.incidents.tables import Group, Interval, Notice, NoticeService, Revision, Service, Update
-from statuspage.incidents.uptime import UNKNOWN, Span, account_day, local_days, mean_uptime
+from statuspage.incidents.uptime import UNKNOWN, Span, Totals, account_day, local_days
 from statuspage.kernel.events import last_seq
 
 DAYS = 90
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 
 
-_History = tuple[tuple[Day, ...], tuple[IntervalView, ...]]
+@dataclass(frozen=True, slots=True)
+class _History:
+    days: tuple[Day, ...]
+    uptime: float | None
+    intervals: tuple[IntervalView, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,7 @@ class _Past:
     key: object
     spans: tuple[Span, ...]
     days: tuple[Day, ...]  # all but today
+    totals: Totals  # of those days
     intervals: tuple[IntervalView, ...]
 
 
@@ -117,13 +122,15 @@ class SnapshotBuilder:
                 tree.services[id], keys[id], days, rows.get(id, ()), windows.get(id, ()), now
             )
         return {
-            id: (
-                (*past.days, self._account(service, days[-1], past.spans, windows.get(id, ()), now)),
-                past.intervals,
+            id: self._with_today(
+                self._past[id], self._account(service, days[-1], self._past[id].spans, windows.get(id, ()), now)
             )
             for id, service in tree.services.items()
-            if (past := self._past[id])
         }
+
+    @staticmethod
+    def _with_today(past: _Past, today: Day) -> _History:
+        return _History((*past.days, today), past.totals.plus(today).uptime, past.intervals)
 
     def _account_past(
         self,
@@ -136,9 +143,8 @@ class SnapshotBuilder:
     ) -> _Past:
         spans = tuple(Span(row.status, row.began_at, row.ended_at) for row in intervals)
         shown = tuple(row for row in reversed(intervals) if row.status != UNKNOWN)
-        return _Past(
-            key, spans, tuple(self._account(service, day, spans, windows, now) for day in days[:-1]), shown
-        )
+        over = tuple(self._account(service, day, spans, windows, now) for day in days[:-1])
+        return _Past(key, spans, over, Totals.of(over), shown)
 
     def _account(
         self, service: Service, day: date, spans: Sequence[Span], windows: Sequence[Span], now: datetime
@@ -189,7 +195,6 @@ class SnapshotBuilder:
 
 
 def _service_view(service: Service, tree: Tree, codes: Mapping[str, str], history: _History) -> ServiceView:
-    days, intervals = history
     return ServiceView(
         id=service.id,
         code=service.code,
@@ -207,9 +212,9 @@ def _service_view(service: Service, tree: Tree, codes: Mapping[str, str], histor
         first_measured_at=service.first_measured_at,
         parents=tuple(sorted(codes[id] for id in tree.parents[service.id])),
         children=tuple(sorted(codes[id] for id in tree.children[service.id])),
-        days=days,
-        uptime=mean_uptime(days),
-        intervals=intervals,
+        days=history.days,
+        uptime=history.uptime,
+        intervals=history.intervals,
     )
 
 

@@ -93,9 +93,31 @@ def _share(accountable_s: float, down_s: float) -> float | None:
     return max(0.0, min(1.0, 1 - down_s / accountable_s))
 
 
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """What several days come to, so that a day can be added without adding up the others again."""
+
+    accountable_s: int
+    down_s: int
+
+    @classmethod
+    def of(cls, days: Sequence[Day]) -> "Totals":
+        """Their sums."""
+        return cls(sum([day.accountable_s for day in days]), sum([day.down_s for day in days]))
+
+    def plus(self, day: Day) -> "Totals":
+        """With one more day."""
+        return Totals(self.accountable_s + day.accountable_s, self.down_s + day.down_s)
+
+    @property
+    def uptime(self) -> float | None:
+        """Each day weighted by the time it accounts for; None if nothing was measured."""
+        return _share(self.accountable_s, self.down_s)
+
+
 def mean_uptime(days: Sequence[Day]) -> float | None:
-    """The uptime over several days, each weighted by the time it accounts for; None if nothing was measured."""
-    return _share(sum(day.accountable_s for day in days), sum(day.down_s for day in days))
+    """The uptime over several days."""
+    return Totals.of(days).uptime
 
 
 def local_days(now: datetime, count: int, zone: tzinfo) -> list[date]:

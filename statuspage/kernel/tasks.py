@@ -39,6 +39,11 @@ class Wakeup:
         """Let the waiter go on; if nobody waits, the next wait returns at once."""
         self._event.set()
 
+    @property
+    def is_woken(self) -> bool:
+        """Whether the next wait returns at once."""
+        return self._event.is_set()
+
     async def wait(self, timeout_s: float) -> bool:
         """Whether it was woken before `timeout_s` seconds passed."""
         try:

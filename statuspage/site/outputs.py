@@ -4,7 +4,8 @@ A read never touches the database.
 """
 
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import parse_qs
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -19,40 +20,52 @@ from statuspage.site import api, feeds, pages
 _HTML = "text/html; charset=utf-8"
 _OPEN = (("Access-Control-Allow-Origin", "*"),)
 _MAX_LAZY = 500
+_FRONTS = frozenset(f"/{language}/" for language in LANGUAGES)
 
 
 class Edition:
-    """Everything public at one moment. The front page is made at once, the rest by `warm` or when first asked for."""
+    """Everything public at one moment, of one snapshot.
+
+    The front page in the page's own language is made at once. The rest is made when first asked for,
+    or before that by the `chores`; twice at once makes the same twice, which is harmless.
+    """
 
     def __init__(self, snapshot: PageSnapshot, house: House) -> None:
         self.snapshot = snapshot
         self._house = house
         self._now = snapshot.built_at
+        self._front_pages: dict[str, Prepared] = {}
         self._pages: OrderedDict[str, Prepared] = OrderedDict()
-        self._front_pages = {f"/{language}/": self._page(f"/{language}/") for language in LANGUAGES}
-        self._machine: dict[str, Prepared] | None = None
+        self._machine: dict[str, dict[str, Prepared]] = {}
+        self.find(f"/{house.settings.page.language}/")
 
     def find(self, target: str) -> Prepared | None:
         """The answer for `/pl/history`, `/api/v2/summary.json?lang=en`…; None: not ours."""
         if found := self._front_pages.get(target):
             return found
         if target.startswith(("/api/", "/history.")):
-            return self.warm().get(target)
+            path, _, language = target.partition("?lang=")
+            return self._machine_readable(language or self._house.settings.page.language).get(path)
         if target in self._pages:
             self._pages.move_to_end(target)
             return self._pages[target]
         made = self._page(target)
         if made is not None:
-            self._pages[target] = made
-            if len(self._pages) > _MAX_LAZY:
-                self._pages.popitem(last=False)
+            self._keep(target, made)
         return made
 
-    def warm(self) -> dict[str, Prepared]:
-        """Make API and feeds. Twice at once makes the same twice, which is harmless."""
-        if self._machine is None:
-            self._machine = self._machine_readable()
-        return self._machine
+    def chores(self) -> list[Callable[[], object]]:
+        """What will soon be asked for, in pieces of a few milliseconds."""
+        fronts = [partial(self.find, f"/{language}/") for language in LANGUAGES]
+        return [*fronts, *(partial(self._machine_readable, language) for language in LANGUAGES)]
+
+    def _keep(self, target: str, made: Prepared) -> None:
+        if target in _FRONTS:
+            self._front_pages[target] = made
+            return
+        self._pages[target] = made
+        if len(self._pages) > _MAX_LAZY:
+            self._pages.popitem(last=False)
 
     def _page(self, target: str) -> Prepared | None:
         prefix, path = split_language(target)
@@ -63,22 +76,21 @@ class Edition:
             return None
         return prepare(html.encode(), _HTML, cache=PAGE, vary="Accept-Encoding, Accept-Language")
 
-    def _machine_readable(self) -> dict[str, Prepared]:
-        settings = self._house.settings
-        made = {}
-        for language in LANGUAGES:
-            outputs: dict[str, tuple[bytes, str]] = {
-                path: (body, "application/json; charset=utf-8")
-                for path, body in api.render(
-                    self.snapshot, settings.page, settings.server.base_url, language
-                ).items()
-            }
-            outputs |= feeds.render(self.snapshot, settings.page, settings.server.base_url, language)
-            for path, (body, content_type) in outputs.items():
-                prepared = prepare(body, content_type, cache=SHORT, headers=_OPEN)
-                made[f"{path}?lang={language}"] = prepared
-                if language == settings.page.language:
-                    made[path] = prepared
+    def _machine_readable(self, language: str) -> dict[str, Prepared]:
+        """API and feeds in one language, by path."""
+        if known := self._machine.get(language):
+            return known
+        page, base_url = self._house.settings.page, self._house.settings.server.base_url
+        outputs: dict[str, tuple[bytes, str]] = {
+            path: (body, "application/json; charset=utf-8")
+            for path, body in api.render(self.snapshot, page, base_url, language).items()
+        }
+        outputs |= feeds.render(self.snapshot, page, base_url, language)
+        made = {
+            path: prepare(body, content_type, cache=SHORT, headers=_OPEN)
+            for path, (body, content_type) in outputs.items()
+        }
+        self._machine[language] = made
         return made
 
 

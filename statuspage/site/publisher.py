@@ -31,6 +31,7 @@ _BUILT = Histogram(
 
 @dataclass(frozen=True, slots=True)
 class _News:
+    version: object
     snapshot: PageSnapshot
     messages: list[tuple[int, bytes]]
 
@@ -53,30 +54,39 @@ class Publisher:
     async def run(self) -> None:
         """Forever. The first edition is there once `refresh` has returned for the first time."""
         while True:
+            await self._do_chores()
             woken = await self._wakeup.wait(REFRESH_S)
             await self.refresh(force=not woken)
 
     async def refresh(self, *, force: bool = False) -> None:
         """Publish a new edition if anything public has changed, or if `force` is set."""
         started = clock.monotonic()
-        version = await self._house.db.read(_public_version)
-        if version == self._version and not force:
+        news = await self._house.db.read(self._read, now=clock.now(), force=force)
+        if news is None:
             return
-        news = await self._house.db.read(self._read, now=clock.now())
         edition = await asyncio.to_thread(Edition, news.snapshot, self._house)
         self._front.edition = edition
-        self._version = version
+        self._version = news.version
         self._seq = news.snapshot.seq
         self._live.publish(news.messages, snapshot_message(news.snapshot, self._house.settings.page.language))
         _BUILT.observe(clock.monotonic() - started)
-        await asyncio.to_thread(edition.warm)
 
-    def _read(self, session: Session, *, now: datetime) -> _News:
+    async def _do_chores(self) -> None:
+        """Complete the edition while nothing newer waits: readers need not, and the next edition need not either."""
+        edition = self._front.edition
+        for chore in edition.chores() if edition else ():
+            if self._wakeup.is_woken:
+                return
+            await asyncio.to_thread(chore)
+
+    def _read(self, session: Session, *, now: datetime, force: bool) -> _News | None:
+        version = _public_version(session)
+        if version == self._version and not force:
+            return None
         snapshot = self._builder.build(session, now=now)
         fresh = events.since(session, self._seq, limit=_MAX_EVENTS) if self._seq is not None else ()
-        return _News(
-            snapshot, [(event.seq, event_message(event.seq, event.kind, event.payload)) for event in fresh]
-        )
+        messages = [(event.seq, event_message(event.seq, event.kind, event.payload)) for event in fresh]
+        return _News(version, snapshot, messages)
 
 
 def _public_version(session: Session) -> object:
