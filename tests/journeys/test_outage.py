@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -221,3 +222,16 @@ def test_a_second_server_on_the_same_directory_refuses_and_names_the_first(demo:
     assert done.returncode == 2
     assert demo.process is not None
     assert str(demo.process.pid) in done.stderr
+
+
+def test_a_demo_killed_in_an_outage_goes_on_where_it_was(tmp_path: Path) -> None:
+    own = Demo(tmp_path / "data")
+    own.start()
+    own.break_service("NCTS2")
+    (before,) = until("the incident", own.unresolved)
+    own.stop(signal.SIGKILL)
+    own.start()  # the simulator is new and whole
+    until("the end of the same incident", lambda: not own.unresolved())
+    newest = own.api("incidents")["incidents"][0]
+    assert (newest["id"], newest["status"]) == (before["id"], "resolved")
+    own.stop()
