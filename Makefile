@@ -14,7 +14,7 @@ help: ## This list
 		| while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
 
 run: .venv/run ## Start the demo on http://127.0.0.1:8000 (PORT=… moves it)
-	@$(BIN)/statuspage demo --port $(PORT)
+	@$(BIN)/statuspage demo --port $(PORT) || test $$? -eq 130 # Ctrl-C is how one leaves
 
 install: .venv/test ## Install everything, the tests' tools and system packages included
 	@deploy/system-packages
