@@ -130,6 +130,7 @@ def test_feed_websocket_and_mail_tell_of_the_outage_and_of_its_end(demo: Demo) -
 
 
 def test_breaking_the_gateway_opens_one_incident_with_its_children_impacted(demo: Demo, page: Page) -> None:
+    subscribe(demo, "gateway@example.net")
     before = {incident["id"] for incident in demo.api("incidents")["incidents"]}
     demo.break_service("PUESC")
     children = ("NCTS2", "AES", "AIS", "ICS2", "SENT", "INTRASTAT", "EMCS")
@@ -143,6 +144,8 @@ def test_breaking_the_gateway_opens_one_incident_with_its_children_impacted(demo
     until("the end", lambda: demo.all_green() and not demo.unresolved())
     after = {incident["id"] for incident in demo.api("incidents")["incidents"]}
     assert len(after - before) <= 1
+    told = until("both mails", lambda: s if len(s := subjects(demo, "gateway@example.net")) >= 3 else None)
+    assert len(told) == 3, f"a confirmation, the outage, its end; no storm: {told}"
 
 
 @pytest.mark.parametrize("how", ["timeout", "reset", "tls", "body"])
