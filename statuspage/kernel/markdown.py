@@ -6,7 +6,9 @@ from functools import lru_cache
 import nh3
 from markdown_it import MarkdownIt
 
-_MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).disable("image")
+_MARKDOWN = MarkdownIt("commonmark", {"html": False, "breaks": True}).disable(
+    ["image", "heading", "lheading"]  # an update stands under headings of the page
+)
 _TAGS = {
     "p",
     "br",
@@ -20,9 +22,6 @@ _TAGS = {
     "blockquote",
     "a",
     "hr",
-    "h1",
-    "h2",
-    "h3",
 }
 _SCHEMES = {"http", "https", "mailto", "tel"}
 

@@ -1,11 +1,12 @@
 """The bar of 90 days: one SVG in which height tells as much as colour, and what it says in words."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.snapshot import Day
@@ -26,14 +27,42 @@ DAY_WIDTH, HEIGHT = 4, 24
 HEIGHTS = {"ok": 10, "work": 6, "none": 10, "slow": 15, "part": 19, "down": 24}
 
 
-def day_classes(days: Iterable[Day]) -> tuple[str, ...]:
-    """The class of each day; a day without a measurement is never shown as working."""
-    return tuple(UNMEASURED if day.status is None else CLASSES[day.status] for day in days)
+COUNTED = ("down", "part", "slow", "work", UNMEASURED)
+KEPT = 1024  # services whose days are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawn:
+    """Days in the shape that both languages and every page share."""
+
+    days: Sequence[Day]  # held, so that no other sequence gets its identity
+    svg: Markup  # without its label
+    counts: tuple[int, ...]  # as COUNTED
+
+
+_drawn: dict[int, _Drawn] = {}
+
+
+def _draw(days: Sequence[Day]) -> _Drawn:
+    """Once for the same sequence: comparing 90 days would cost more than drawing them."""
+    found = _drawn.get(id(days))
+    if found is None:
+        classes = tuple(UNMEASURED if day.status is None else CLASSES[day.status] for day in days)
+        found = _Drawn(days, _paths(classes), tuple(classes.count(name) for name in COUNTED))
+        if not isinstance(days, tuple):
+            return found  # it may change
+        if len(_drawn) >= KEPT:
+            _drawn.clear()
+        _drawn[id(days)] = found
+    return found
 
 
 @lru_cache(maxsize=2048)
 def _paths(classes: tuple[str, ...]) -> Markup:
-    """One path per class, neighbouring days merged. Most services of most days share a few of these."""
+    """One path per class, neighbouring days merged; a day without a measurement is never shown as working.
+
+    Most services of most days share a few of these.
+    """
     drawn: dict[str, list[str]] = {}
     x = 0
     for name, run in groupby(classes):
@@ -53,10 +82,10 @@ def _paths(classes: tuple[str, ...]) -> Markup:
 
 def bar(days: Sequence[Day], label: str) -> Markup:
     """The bar, with `label` for those who do not see it."""
-    classes = day_classes(days)
-    return Markup(
-        '<svg class="bar" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(DAY_WIDTH * max(1, len(classes)), HEIGHT, label, _paths(classes))
+    return Markup(  # noqa: S704 - numbers, an escaped label and our own paths
+        f'<svg class="bar" viewBox="0 0 {DAY_WIDTH * max(1, len(days))} {HEIGHT}" preserveAspectRatio="none"'
+        f' role="img" aria-label="{escape(label)}">{_draw(days).svg}</svg>'
+    )
 
 
 def percent(share: float | None, language: str) -> str:
@@ -69,9 +98,7 @@ def percent(share: float | None, language: str) -> str:
 
 def describe(days: Sequence[Day], uptime: float | None, catalogues: Catalogues, language: str) -> str:
     """The bar in words: the availability, and on how many days what happened."""
-    classes = day_classes(days)
-    counts = tuple(classes.count(name) for name in ("down", "part", "slow", "work", UNMEASURED))
-    return _description(len(classes), counts, percent(uptime, language), catalogues, language)
+    return _description(len(days), _draw(days).counts, percent(uptime, language), catalogues, language)
 
 
 @lru_cache(maxsize=2048)

@@ -25,7 +25,8 @@ from statuspage.incidents.words import SHAPES, notice_word, service_word, status
 from statuspage.kernel import web
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import format_clock, format_day, format_instant, format_month
-from statuspage.site import charts, prose
+from statuspage.kernel.markdown import to_html
+from statuspage.site import charts
 from statuspage.site.assets import asset, assets
 from statuspage.site.headline import UNKNOWN, headline, shown_status
 
@@ -392,7 +393,7 @@ class _View:
         return Post(
             at=update.display_at,
             word=notice_word(self.catalogues, self.language, update.status),
-            html=prose.to_html(update.text[self.language]),
+            html=Markup(to_html(update.text[self.language])),  # noqa: S704 - sanitised there
             changes=self._changes(update),
         )
 
