@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from statuspage.cli import author, config_option, database_of, now
+from statuspage.cli import author, config_option, database_of, now, settings_of
 from statuspage.kernel.errors import Invalid
 
 if TYPE_CHECKING:
@@ -236,7 +236,8 @@ def maintenance_cancel(config_file: Path, maintenance_id: str) -> None:
     """Call planned work off."""
     from statuspage.incidents import maintenance as verbs
 
-    database_of(config_file).run_now(verbs.cancel, maintenance_id, by=author(), now=now())
+    policy = settings_of(config_file).incidents
+    database_of(config_file).run_now(verbs.cancel, maintenance_id, by=author(), now=now(), policy=policy)
 
 
 @maintenance.command("list")

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, true
 from sqlalchemy.orm import Session
 
 from statuspage.incidents import texts
-from statuspage.incidents.incidents import listed
 from statuspage.incidents.notices import (
     MONITOR,
     after_change,
@@ -55,19 +54,24 @@ def join_or_open(
     failure = Failure(service.id, since, fault, tree.ancestors(service.id), tree.descendants(service.id))
     found = incident_to_join(
         failure,
-        _candidates(session, tree, now - policy.reopen_window),
+        _candidates(session, tree, now - policy.reopen_window, with_drafts=service.policy == Policy.DRAFT),
         join_window=policy.join_window,
         reopen_window=policy.reopen_window,
     )
     if found is None:
-        return _open_measured(session, tree, service, since=since, cause=cause, fault=fault, now=now)
+        notice = _open_measured(session, tree, service, since=since, cause=cause, fault=fault, now=now)
+        _absorb(session, tree, notice, failure, now)
+        return notice
     notice = session.get_one(Notice, found.id)
     _absorb(session, tree, notice, failure, now)
     return _join(session, tree, notice, service, failure, cause=cause, now=now)
 
 
-def _candidates(session: Session, tree: Tree, ended_after: datetime) -> list[Candidate]:
-    """Open incidents, oldest first; then those that ended by themselves after `ended_after`, newest first."""
+def _candidates(session: Session, tree: Tree, ended_after: datetime, *, with_drafts: bool) -> list[Candidate]:
+    """Open incidents, oldest first; then those that ended by themselves after `ended_after`, newest first.
+
+    Without drafts for a service that is published at once: its outage must not wait for an operator.
+    """
     notices = session.scalars(
         select(Notice)
         .where(
@@ -79,6 +83,7 @@ def _candidates(session: Session, tree: Tree, ended_after: datetime) -> list[Can
                 & (Notice.origin == Origin.MONITOR)
                 & Notice.merged_into_id.is_(None),
             ),
+            true() if with_drafts else Notice.published_at.is_not(None),
         )
         .order_by(Notice.began_at, Notice.id)
     ).all()
@@ -189,7 +194,7 @@ def _join(
 
 def _absorb(session: Session, tree: Tree, into: Notice, failure: Failure, now: datetime) -> None:
     """Merge other untouched incidents of the failing service's descendants into `into`: one cause, one incident."""
-    for candidate in _candidates(session, tree, now):
+    for candidate in _candidates(session, tree, now, with_drafts=True):
         if (
             candidate.id == into.id
             or candidate.ended_at is not None
@@ -220,9 +225,12 @@ def settle(session: Session, *, now: datetime) -> None:
     """After a recovery: publish it, and resolve what has ended by itself and nobody has taken over."""
     tree = load_tree(session)
     changes = republish(session, tree, now=now)
-    for notice in listed(session, unresolved=True):
+    open_incidents = select(Notice).where(Notice.kind == NoticeKind.INCIDENT, Notice.resolved_at.is_(None))
+    for notice in session.scalars(open_incidents.order_by(Notice.began_at)).all():
         rows = sync(session, tree, notice, now)
-        over = rows and all(row.status == ServiceStatus.OPERATIONAL for row in rows)
+        over = rows and all(
+            row.status == ServiceStatus.OPERATIONAL for row in rows if row.service_id in tree.services
+        )
         if notice.taken_over or notice.origin != Origin.MONITOR:
             continue
         affected = {row.service_id for row in rows}

@@ -103,6 +103,8 @@ def post_update(
         return resolve(session, incident_id, text, by=by, now=now)
     check_text("text", text, MAX_TEXT)
     notice = get(session, incident_id)
+    if notice.merged_into_id is not None:
+        raise Conflict(f"incident {incident_id} is part of {notice.merged_into_id}; update that one")
     if status and not may_follow(IncidentStatus(notice.status), status):
         raise Conflict(f"incident {incident_id} is {notice.status} and cannot become {status}")
     if notice.resolved_at and not status:

@@ -66,7 +66,7 @@ def schedule(session: Session, new: NewMaintenance, *, by: str, now: datetime) -
     )
     session.add(notice)
     session.flush()
-    for code in new.services:
+    for code in dict.fromkeys(new.services):
         session.add(
             NoticeService(
                 notice_id=notice.id,
@@ -86,6 +86,8 @@ def begin(
     """Begin the work: its services are published as under maintenance."""
     take_turns(session)
     notice = get(session, maintenance_id)
+    if notice.status == MaintenanceStatus.IN_PROGRESS:
+        raise Conflict(f"maintenance {maintenance_id} has begun already")
     notice.began_at = now
     _enter(session, notice, MaintenanceStatus.IN_PROGRESS, text, "maintenance.started", by=by, now=now)
     return notice
@@ -100,22 +102,33 @@ def complete(
     policy: config.Incidents,
     text: Text = texts.MAINTENANCE_COMPLETED,
 ) -> Notice:
-    """End the work. A service that monitors still find down gets its incident now."""
+    """End the work. A service that monitors still find down gets its incident now.
+
+    Raises Conflict for work that has not begun.
+    """
     take_turns(session)
     notice = get(session, maintenance_id)
+    if notice.status == MaintenanceStatus.SCHEDULED:
+        raise Conflict(f"maintenance {maintenance_id} has not begun; cancel it instead")
     _enter(session, notice, MaintenanceStatus.COMPLETED, text, "maintenance.completed", by=by, now=now)
-    for service in _services(session, notice):
-        services.reassess(session, service, now=now, policy=policy)
+    services.reassess(session, _services(session, notice), now=now, policy=policy)
     return notice
 
 
 def cancel(
-    session: Session, maintenance_id: str, *, by: str, now: datetime, text: Text = texts.MAINTENANCE_CANCELLED
+    session: Session,
+    maintenance_id: str,
+    *,
+    by: str,
+    now: datetime,
+    policy: config.Incidents,
+    text: Text = texts.MAINTENANCE_CANCELLED,
 ) -> Notice:
-    """Call the work off; it stays visible as cancelled."""
+    """Call the work off, begun or not; it stays visible as cancelled."""
     take_turns(session)
     notice = get(session, maintenance_id)
     _enter(session, notice, MaintenanceStatus.CANCELLED, text, "maintenance.cancelled", by=by, now=now)
+    services.reassess(session, _services(session, notice), now=now, policy=policy)
     return notice
 
 
@@ -185,7 +198,8 @@ def _enter(
         raise Conflict(f"maintenance {notice.id} is {notice.status} and cannot become {status}")
     notice.status = status
     if status in (MaintenanceStatus.COMPLETED, MaintenanceStatus.CANCELLED):
-        notice.resolved_at = notice.ended_at = now
+        notice.resolved_at = now
+        notice.ended_at = max(now, notice.began_at) if status is MaintenanceStatus.COMPLETED else now
     changes: list[Change] = republish(session, load_tree(session), now=now)
     in_progress = status in (MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING)
     for row in session.scalars(select(NoticeService).where(NoticeService.notice_id == notice.id)):

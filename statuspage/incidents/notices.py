@@ -53,21 +53,25 @@ def end(
 ) -> Notice:
     enter(notice, IncidentStatus.RESOLVED, now)
     rows = rows_of(session, notice)
+    notice.ended_at = max(_ended_at(session, notice, rows) or now, notice.began_at)
     for row in rows:
         row.status = ServiceStatus.OPERATIONAL
         row.declared = False
-    notice.ended_at = _last_end(session, [row.service_id for row in rows], notice.began_at) or now
     changes = [*changes, *republish(session, tree, now=now)]
     update = post(session, notice, text, changes, by=by, now=now)
     tell(session, "incident.resolved", notice, update, now)
     return notice
 
 
-def _last_end(session: Session, service_ids: Sequence[str], began_at: datetime) -> datetime | None:
+def _ended_at(session: Session, notice: Notice, rows: Sequence[NoticeService]) -> datetime | None:
+    """When the last affected service worked again, by measurement; None where that is still to come."""
+    if any(row.declared and row.status != ServiceStatus.OPERATIONAL for row in rows):
+        return None
+    own = select(Interval.ended_at).where(Interval.service_id.in_([row.service_id for row in rows]))
+    if session.execute(own.where(Interval.ended_at.is_(None)).limit(1)).first() is not None:
+        return None
     return session.scalar(
-        select(func.max(Interval.ended_at)).where(
-            Interval.service_id.in_(service_ids), Interval.ended_at > began_at
-        )
+        own.where(Interval.ended_at > notice.began_at).order_by(Interval.ended_at.desc()).limit(1)
     )
 
 

@@ -188,6 +188,8 @@ def may_follow(old: StrEnum, new: StrEnum) -> bool:
         final = {MaintenanceStatus.COMPLETED, MaintenanceStatus.CANCELLED}
         order = list(MaintenanceStatus)
         return old not in final and (new in final or order.index(new) >= order.index(MaintenanceStatus(old)))
+    if new == IncidentStatus.POSTMORTEM:
+        return old == IncidentStatus.RESOLVED
     if old == IncidentStatus.RESOLVED:
         return new in (IncidentStatus.POSTMORTEM, IncidentStatus.INVESTIGATING)
     return old != IncidentStatus.POSTMORTEM

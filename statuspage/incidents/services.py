@@ -1,13 +1,13 @@
 """What monitors found about a service: measured intervals, and the incident that follows from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents import failures
-from statuspage.incidents.publication import load_tree, republish
 from statuspage.incidents.rules import OUTAGES, MaintenanceStatus, NoticeKind, ServiceStatus
 from statuspage.incidents.tables import Interval, Notice, NoticeService, Service
 from statuspage.kernel import config
@@ -75,9 +75,13 @@ def report_unknown(session: Session, service_id: str, *, since: datetime, now: d
     service.updated_at = now
 
 
-def reassess(session: Session, service: Service, *, now: datetime, policy: config.Incidents) -> None:
-    """After maintenance: what was measured meanwhile counts from now on."""
-    if service.measured in OUTAGES:
+def reassess(
+    session: Session, after_work: Sequence[Service], *, now: datetime, policy: config.Incidents
+) -> None:
+    """After maintenance: what was measured meanwhile counts from now on, failures and recoveries."""
+    for service in after_work:
+        if service.measured not in OUTAGES or service.archived_at or _in_maintenance(session, service):
+            continue
         interval = _running_interval(session, service)
         failures.join_or_open(
             session,
@@ -88,8 +92,7 @@ def reassess(session: Session, service: Service, *, now: datetime, policy: confi
             now=now,
             policy=policy,
         )
-    else:
-        republish(session, load_tree(session), now=now)
+    failures.settle(session, now=now)
 
 
 def _record_interval(
@@ -129,7 +132,12 @@ def _end_interval(session: Session, service: Service, *, at: datetime) -> None:
 def _begin_interval(
     session: Session, service: Service, status: str, cause: str, *, since: datetime, now: datetime
 ) -> None:
-    session.add(Interval(service_id=service.id, status=status, cause=cause, began_at=since, detected_at=now))
+    """Not before the last one's end: two monitors of a service may date the same minutes differently."""
+    last_end = session.scalar(select(func.max(Interval.ended_at)).where(Interval.service_id == service.id))
+    began_at = max(since, last_end) if last_end else since
+    session.add(
+        Interval(service_id=service.id, status=status, cause=cause, began_at=began_at, detected_at=now)
+    )
     session.flush()
 
 

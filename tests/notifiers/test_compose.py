@@ -178,7 +178,9 @@ def test_planned_work_names_its_window(house: House, now: datetime) -> None:
         text = Text("Wymieniamy serwery.", "We replace servers.")
         new = NewMaintenance(text, text, ["AIS", "NCTS2"], begin, begin + timedelta(hours=4))
         notice = maintenance.schedule(session, new, by="cli:ewa", now=now)
-        maintenance.cancel(session, notice.id, by="cli:ewa", now=now + timedelta(hours=1))
+        maintenance.cancel(
+            session, notice.id, by="cli:ewa", now=now + timedelta(hours=1), policy=house.settings.incidents
+        )
 
     house.db.run_now(story)
     found = mails(house, now)

@@ -1,10 +1,12 @@
 """What people say about incidents."""
 
 import pytest
+from sqlalchemy import select
 
 from statuspage.incidents import incidents
 from statuspage.incidents.rules import Impact, IncidentStatus, ServiceStatus
 from statuspage.incidents.snapshot import Text
+from statuspage.incidents.tables import Notice
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.events import Consumer, pending
 
@@ -163,3 +165,52 @@ def test_monitors_join_an_incident_that_a_person_opened(story: Story) -> None:
 def test_an_unknown_incident_is_not_found(story: Story) -> None:
     with pytest.raises(NotFound):
         story.db.run_now(incidents.resolve, "nosuchid", SAID, by="officer", now=story.now)
+
+
+def test_a_postmortem_follows_a_resolution_alone(story: Story) -> None:
+    incident_id = opened(story)
+    with pytest.raises(Conflict, match="postmortem"):
+        story.db.run_now(
+            incidents.post_update,
+            incident_id,
+            SAID,
+            by="officer",
+            now=story.now,
+            status=IncidentStatus.POSTMORTEM,
+        )
+
+
+def test_an_incident_lasts_as_long_as_what_a_person_declared(story: Story) -> None:
+    incident_id = opened(story)
+    story.after(minutes=10).found("NCTS2")
+    story.after(minutes=1).recovered("NCTS2")
+    ended = story.after(hours=1).now
+    story.db.run_now(incidents.resolve, incident_id, SAID, by="officer", now=ended)
+    assert story.notices()[0].ended_at == ended
+
+
+def test_a_clock_that_steps_back_makes_no_negative_duration(story: Story) -> None:
+    incident_id = opened(story)
+    story.after(hours=-1)
+    story.db.run_now(incidents.resolve, incident_id, SAID, by="officer", now=story.now)
+    (notice,) = story.notices()
+    assert notice.ended_at is not None
+    assert notice.ended_at >= notice.began_at
+
+
+def test_what_was_merged_takes_no_words_of_its_own(story: Story) -> None:
+    story.found("NCTS2")
+    story.after(minutes=30).found("AES")
+    story.after(minutes=1).found("PUESC")
+    with story.db.engine.connect() as connection:
+        merged_id = connection.scalar(select(Notice.id).where(Notice.merged_into_id.is_not(None)))
+    assert merged_id is not None
+    with pytest.raises(Conflict, match="is part of"):
+        story.db.run_now(
+            incidents.post_update,
+            merged_id,
+            SAID,
+            by="officer",
+            now=story.now,
+            status=IncidentStatus.INVESTIGATING,
+        )

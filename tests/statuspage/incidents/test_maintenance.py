@@ -78,11 +78,11 @@ def test_what_is_still_down_after_the_work_becomes_an_incident(story: Story) -> 
 
 def test_cancelled_work_never_begins(story: Story) -> None:
     maintenance_id = scheduled(story)
-    story.db.run_now(maintenance.cancel, maintenance_id, by="officer", now=story.now)
+    story.db.run_now(maintenance.cancel, maintenance_id, by="officer", now=story.now, policy=story.policy)
     story.after(hours=1)
     assert advance(story) == 0
     with pytest.raises(Conflict):
-        story.db.run_now(maintenance.cancel, maintenance_id, by="officer", now=story.now)
+        story.db.run_now(maintenance.cancel, maintenance_id, by="officer", now=story.now, policy=story.policy)
 
 
 @pytest.mark.parametrize(
@@ -104,4 +104,40 @@ def test_bad_plans_are_refused(
 def test_an_incident_is_not_maintenance(story: Story) -> None:
     story.found("AES")
     with pytest.raises(NotFound):
-        story.db.run_now(maintenance.cancel, story.notices()[0].id, by="officer", now=story.now)
+        story.db.run_now(
+            maintenance.cancel, story.notices()[0].id, by="officer", now=story.now, policy=story.policy
+        )
+
+
+def test_a_service_named_twice_is_announced_once(story: Story) -> None:
+    scheduled(story, "AES", "AES")
+    (view,) = story.snapshot().maintenances
+    assert [affected.code for affected in view.affected] == ["AES"]
+
+
+def test_what_recovered_during_the_work_ends_its_incident_with_it(story: Story) -> None:
+    story.found("AES")
+    scheduled(story)
+    advance(story.after(hours=1))
+    story.after(minutes=30).recovered("AES")
+    advance(story.after(hours=2))
+    incident = next(notice for notice in story.notices() if notice.kind == "incident")
+    assert incident.status == "resolved"
+
+
+def test_work_called_off_uncovers_what_is_down(story: Story) -> None:
+    maintenance_id = scheduled(story)
+    advance(story.after(hours=1))
+    story.found("AES")
+    story.db.run_now(maintenance.cancel, maintenance_id, by="officer", now=story.now, policy=story.policy)
+    assert [notice.kind for notice in story.notices()] == ["maintenance", "incident"]
+    assert story.kinds()[-1] == "incident.created"
+
+
+def test_work_begins_once_and_ends_only_after_it_began(story: Story) -> None:
+    maintenance_id = scheduled(story)
+    with pytest.raises(Conflict, match="cancel"):
+        story.db.run_now(maintenance.complete, maintenance_id, by="x", now=story.now, policy=story.policy)
+    advance(story.after(hours=1))
+    with pytest.raises(Conflict, match="begun already"):
+        story.db.run_now(maintenance.begin, maintenance_id, by="x", now=story.now)

@@ -1,16 +1,18 @@
 """What monitors find becomes intervals and one incident."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import select
 
-from statuspage.incidents import services
+from statuspage.incidents import catalogue, incidents, services
 from statuspage.incidents.rules import ServiceStatus
+from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Interval
 from statuspage.kernel.errors import NotFound
 
-from .conftest import Story
+from .conftest import CATALOGUE, Story
 
 
 def intervals(story: Story) -> list[Interval]:
@@ -173,3 +175,40 @@ def test_the_draft_policy_shows_nothing_until_a_person_publishes(story: Story) -
 def test_an_unknown_code_names_those_there_are(story: Story) -> None:
     with pytest.raises(NotFound, match="AES, CRPA, NCTS2"):
         story.service("NCTS3")
+
+
+def test_intervals_do_not_overlap_when_two_monitors_date_the_same_minutes_differently(story: Story) -> None:
+    story.found("CRPA", ago_s=60)
+    story.after(seconds=30).found("CRPA", ServiceStatus.OPERATIONAL, ago_s=0)
+    story.after(seconds=5).found("CRPA", ServiceStatus.PARTIAL_OUTAGE, ago_s=20)
+    first, second = intervals(story)
+    assert first.ended_at is not None
+    assert first.ended_at <= second.began_at
+
+
+def test_an_outage_that_is_public_does_not_wait_in_another_services_draft(story: Story) -> None:
+    story.found("OSOZ2", fault="gateway refused")
+    story.after(seconds=5).found("CRPA", fault="gateway refused")
+    assert [(notice.name_en, notice.published_at is None) for notice in story.notices()] == [
+        ("OSOZ2 does not work", True),
+        ("CRPA does not work", False),
+    ]
+
+
+def test_an_incident_ends_though_one_of_its_services_left_the_catalogue(story: Story) -> None:
+    story.found("CRPA", fault="gateway refused")
+    story.found("AES", fault="gateway refused")
+    whole = catalogue.parse(CATALOGUE, where="catalogue.toml")
+    rest = replace(whole, services=tuple(s for s in whole.services if s.code != "AES"))
+    story.db.run_now(catalogue.apply, rest, now=story.after(minutes=1).now)
+    story.after(minutes=1).recovered("CRPA")
+    assert [notice.status for notice in story.notices()] == ["resolved"]
+
+
+def test_every_one_of_many_open_incidents_ends_by_itself(story: Story) -> None:
+    story.found("CRPA")
+    for _ in range(50):
+        new = incidents.NewIncident(Text("Awaria", "Fault"), Text("Trwa.", "Under way."), {})
+        story.db.run_now(incidents.open_incident, new, by="officer", now=story.after(seconds=1).now)
+    story.recovered("CRPA")
+    assert story.notices()[0].status == "resolved"
