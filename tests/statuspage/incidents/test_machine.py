@@ -130,10 +130,9 @@ class Scene:
     def nobody_waits_for_an_end_that_has_come(self) -> None:
         for notice in self._measured(taken_over=False):
             services = [self.tree.services.get(row.service_id) for row in self.rows[notice.id]]
-            if notice.published_at:
-                said = {service.status for service in services if service}
-            else:
-                said = {service.measured for service in services if service}
+            said: set[str | None] = {
+                service.status if notice.published_at else service.measured for service in services if service
+            }
             assert said - {ServiceStatus.OPERATIONAL}, f"{notice.name_en}: it is over, and open"
 
     def a_public_outage_is_told(self) -> None:
