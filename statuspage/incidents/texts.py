@@ -9,7 +9,9 @@ from statuspage.incidents.snapshot import Text
 _CAUSES = (
     (r"HTTP (\d+)", "błąd HTTP {}", "HTTP error {}"),
     (r"no \w+ within (.+)", "brak odpowiedzi w ciągu {}", "no answer within {}"),
-    (r"connection timed out", "brak odpowiedzi", "no answer"),
+    (r"answer after (.+)", "odpowiedź dopiero po {}", "answer only after {}"),
+    (r"slow", "powolne odpowiedzi", "slow answers"),
+    (r"(?:connection timed out|timeout)", "brak odpowiedzi", "no answer"),
     (r"connection refused", "połączenie odrzucone", "connection refused"),
     (r"connection .*", "połączenie zerwane", "connection broken off"),
     (r"name not found", "nie znaleziono adresu", "address not found"),
@@ -26,11 +28,15 @@ _CAUSES = (
 
 
 def plain_cause(cause: str) -> Text:
-    """What monitors saw, for readers: " (błąd HTTP 503)". Empty where there are no plain words for it."""
+    """What monitors saw, for readers: "błąd HTTP 503". Empty where there are no plain words for it."""
     for pattern, pl, en in _CAUSES:
         if match := re.fullmatch(pattern, cause):
-            return Text(f" ({pl.format(*match.groups())})", f" ({en.format(*match.groups())})")
+            return Text(pl.format(*match.groups()), en.format(*match.groups()))
     return Text("", "")
+
+
+def _in_brackets(text: Text) -> Text:
+    return Text(f" ({text.pl})", f" ({text.en})") if text.pl else text
 
 
 def _listed(names: Sequence[str], conjunction: str) -> str:
@@ -60,7 +66,7 @@ def title(names: Sequence[Text], status: ServiceStatus) -> Text:
 
 def detected(names: Sequence[Text], cause: str, impacted: Sequence[Text]) -> Text:
     """The first words of an incident that monitors opened."""
-    because = plain_cause(cause)
+    because = _in_brackets(plain_cause(cause))
     many = len(names) > 1
     pl = (
         f"Nasze pomiary wykryły awarię: {_listed([n.pl for n in names], 'i')} "
@@ -78,7 +84,7 @@ def detected(names: Sequence[Text], cause: str, impacted: Sequence[Text]) -> Tex
 
 def joined(name: Text, cause: str) -> Text:
     """A further service fails of the same cause."""
-    because = plain_cause(cause)
+    because = _in_brackets(plain_cause(cause))
     return Text(
         f"Awaria obejmuje także usługę {name.pl}{because.pl}.",
         f"The fault now covers {name.en} as well{because.en}.",
@@ -88,7 +94,7 @@ def joined(name: Text, cause: str) -> Text:
 def changed(name: Text, status: ServiceStatus, cause: str) -> Text:
     """An affected service is worse or better than before."""
     said = title([name], status)
-    because = plain_cause(cause)
+    because = _in_brackets(plain_cause(cause))
     return Text(
         f"{said.pl}: pomiary nie otrzymują poprawnej odpowiedzi{because.pl}. Sprawdzamy przyczynę.",
         f"{said.en}: our checks get no correct answer{because.en}. We are looking for the cause.",
@@ -97,7 +103,7 @@ def changed(name: Text, status: ServiceStatus, cause: str) -> Text:
 
 def relapsed(name: Text, cause: str) -> Text:
     """It failed again soon after it had worked."""
-    because = plain_cause(cause)
+    because = _in_brackets(plain_cause(cause))
     return Text(
         f"Usługa {name.pl} ponownie nie odpowiada poprawnie{because.pl}. Wznawiamy to zdarzenie.",
         f"{name.en} fails again{because.en}. We reopen this incident.",

@@ -21,6 +21,7 @@ from statuspage.incidents.snapshot import (
     ServiceView,
     UpdateView,
 )
+from statuspage.incidents.texts import plain_cause
 from statuspage.incidents.words import SHAPES, notice_word, service_word, status_word
 from statuspage.kernel import web
 from statuspage.kernel.house import House
@@ -435,7 +436,7 @@ class _View:
         ended_at = interval.ended_at
         return Outage(
             badge=self._badges[interval.status],
-            cause=interval.cause,
+            cause=plain_cause(interval.cause)[self.language],
             began_at=interval.began_at,
             ended_at=ended_at,
             duration=ended_at - interval.began_at if ended_at else None,

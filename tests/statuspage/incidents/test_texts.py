@@ -12,18 +12,19 @@ NCTS2, AES = Text("NCTS2", "NCTS2"), Text("AES", "AES")
 @pytest.mark.parametrize(
     ("cause", "pl", "en"),
     [
-        ("HTTP 503", " (błąd HTTP 503)", " (HTTP error 503)"),
-        ("no answer within 2 s", " (brak odpowiedzi w ciągu 2 s)", " (no answer within 2 s)"),
-        ("connection reset", " (połączenie zerwane)", " (connection broken off)"),
-        ("connection refused", " (połączenie odrzucone)", " (connection refused)"),
-        ("certificate expired 3 days ago", " (certyfikat wygasł)", " (certificate expired)"),
+        ("HTTP 503", "błąd HTTP 503", "HTTP error 503"),
+        ("no answer within 2 s", "brak odpowiedzi w ciągu 2 s", "no answer within 2 s"),
+        ("connection reset", "połączenie zerwane", "connection broken off"),
+        ("connection refused", "połączenie odrzucone", "connection refused"),
+        ("certificate expired 3 days ago", "certyfikat wygasł", "certificate expired"),
         (
             "certificate is not for a.example",
-            " (błąd certyfikatu lub szyfrowania)",
-            " (certificate or encryption fault)",
+            "błąd certyfikatu lub szyfrowania",
+            "certificate or encryption fault",
         ),
-        ("answer does not match “^220 ”", " (nieprawidłowa odpowiedź)", " (wrong answer)"),
-        ("no heartbeat since 2026-03-01 06:10:00 UTC", " (brak sygnału działania)", " (no sign of life)"),
+        ("answer does not match “^220 ”", "nieprawidłowa odpowiedź", "wrong answer"),
+        ("no heartbeat since 2026-03-01 06:10:00 UTC", "brak sygnału działania", "no sign of life"),
+        ("answer after 1.2 s", "odpowiedź dopiero po 1.2 s", "answer only after 1.2 s"),
         ("something nobody thought of", "", ""),
         ("", "", ""),
     ],
@@ -49,3 +50,8 @@ def test_impacted_services_are_named() -> None:
     assert "AES" in said.pl
     assert "AES" in said.en
     assert "AES" not in texts.detected([NCTS2], "HTTP 503", []).en
+
+
+def test_a_known_cause_stands_in_brackets_and_an_unknown_one_leaves_none() -> None:
+    assert "(HTTP error 503)" in texts.detected([NCTS2], "HTTP 503", []).en
+    assert "(" not in texts.detected([NCTS2], "something nobody thought of", []).en

@@ -215,7 +215,7 @@ def test_the_uptime_names_its_accounting() -> None:
 def test_a_service_page_lists_what_was_measured() -> None:
     page = tree_of(snapshots.one_down(), "/services/NCTS2")
     rows = [said(row) for row in page.xpath("//tbody/tr")]
-    assert rows == ["✕ does not work today 07:30 (UTC+1) still going on – HTTP 503"]
+    assert rows == ["✕ does not work today 07:30 (UTC+1) still going on – HTTP error 503"]
     gap = IntervalView(
         "unknown", "", NOW - timedelta(hours=2), NOW - timedelta(hours=2), NOW - timedelta(hours=1)
     )
