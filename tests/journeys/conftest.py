@@ -28,8 +28,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the session: Playwright's event loop would be in the way of every other test of this process."""
     chromium = shutil.which("chromium")
     if chromium is None:
         pytest.fail("Chromium is missing; install the package chromium (make install does where it may)")
