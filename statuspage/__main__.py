@@ -16,13 +16,16 @@ def main() -> None:
     """Run a command. An error is one line on stderr that says what to change, and exit status 2."""
     try:
         cli.main(standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        sys.exit(2)
     except click.exceptions.Abort:
         sys.exit(130)
     except click.ClickException as error:
         click.echo(f"statuspage: {' '.join(error.format_message().split())}", err=True)
         sys.exit(2)
     except Error as error:
-        click.echo(f"statuspage: {error}", err=True)
+        click.echo(f"statuspage: {' '.join(str(error).split())}", err=True)
         sys.exit(2)
 
 

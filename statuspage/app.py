@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import ArgumentError, OperationalError
 from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -37,7 +39,7 @@ from statuspage.incidents import catalogue, maintenance
 from statuspage.incidents.snapshots import SnapshotBuilder
 from statuspage.kernel import clock, config, lock, logs, memory
 from statuspage.kernel.db import Base, Database
-from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
+from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound, Unavailable
 from statuspage.kernel.house import House, SignInHint
 from statuspage.kernel.i18n import Catalogues, Language
 from statuspage.kernel.net import Network
@@ -72,12 +74,18 @@ ALL_ROLES = frozenset(Role)
 
 
 def open_database(settings: config.Settings) -> Database:
-    """The database of these settings. Makes the data directory where it is missing."""
+    """The database of these settings. Makes the data directory where it is missing.
+
+    Raises Invalid naming `data.dir` or `data.database_url`.
+    """
     try:
         Path(settings.data.dir).mkdir(parents=True, exist_ok=True, mode=0o700)
     except OSError as error:
         raise Invalid("data.dir", f"{settings.data.dir} cannot be made: {error.strerror}") from None
-    return Database(settings.database_url)
+    try:
+        return Database(settings.database_url)
+    except (ArgumentError, ImportError):
+        raise Invalid("data.database_url", "write it as postgresql+psycopg://user@host/name") from None
 
 
 def open_house(
@@ -303,11 +311,24 @@ def serve(settings: config.Settings, db: Database, *, roles: frozenset[Role] = A
     """Serve until a signal. Refuses a database of another version, and a SQLite directory that is served already."""
     import uvicorn
 
-    logs.configure()
     require_current(db)
+    logs.configure()
     application = Application(open_house(settings, db), roles)
-    with held(settings, db):
-        uvicorn.Server(uvicorn.Config(**server_config(application.asgi, settings))).run()  # type: ignore[arg-type]
+    with held(settings, db), listening(settings.server) as listener:
+        server = uvicorn.Server(uvicorn.Config(**server_config(application.asgi, settings)))  # type: ignore[arg-type]
+        with suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises the signal again
+            server.run(sockets=[listener])
+
+
+def listening(server: config.Server) -> socket.socket:
+    """The socket to be served. Raises Invalid when the address is not ours or the port is taken."""
+    family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+    try:
+        return socket.create_server((server.host, server.port), family=family, backlog=2048)
+    except OSError as error:
+        raise Invalid(
+            "server.port", f"{server.host}:{server.port} cannot be listened on: {error.strerror}"
+        ) from None
 
 
 def held(settings: config.Settings, db: Database) -> AbstractContextManager[None]:
@@ -321,18 +342,25 @@ def held(settings: config.Settings, db: Database) -> AbstractContextManager[None
 def migrate(settings: config.Settings) -> str:
     """Bring the tables up to date; returns what it did."""
     db = open_database(settings)
-    before = migrations.current(db.engine)
+    before = _version(db)
     migrations.upgrade(db.engine, Base.metadata)
     after = migrations.current(db.engine)
     return f"at {after} already" if before == after else f"from {before or 'empty'} to {after}"
 
 
 def require_current(db: Database) -> None:
-    """Raises Conflict when the tables are not those of this version."""
-    if (current := migrations.current(db.engine)) != migrations.head():
+    """Raises Conflict when the tables are not those of this version, Unavailable when nobody answers."""
+    if (current := _version(db)) != migrations.head():
         raise Conflict(
             f"the database is at version {current or 'none'}, {migrations.head()} is needed; run statuspage migrate"
         )
+
+
+def _version(db: Database) -> str | None:
+    try:
+        return migrations.current(db.engine)
+    except OperationalError as error:
+        raise Unavailable(f"data.database_url: the database cannot be used: {error.orig}") from None
 
 
 def apply_catalogue(

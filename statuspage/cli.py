@@ -30,10 +30,16 @@ def settings_of(config_file: Path) -> "Settings":
 
 
 def database_of(config_file: Path) -> "Database":
-    """The database that a settings file names."""
-    from statuspage.app import open_database
+    """The database that a settings file names. Raises Conflict when its tables are not this version's."""
+    import logging
 
-    return open_database(settings_of(config_file))
+    from statuspage.app import open_database, require_current
+    from statuspage.kernel import logs
+
+    logs.configure(level=logging.ERROR)  # what goes wrong is said once, in one line
+    db = open_database(settings_of(config_file))
+    require_current(db)
+    return db
 
 
 def now() -> datetime:
