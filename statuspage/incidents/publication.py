@@ -100,8 +100,12 @@ def load_tree(session: Session) -> Tree:
     services = session.scalars(
         select(Service).where(Service.archived_at.is_(None)).order_by(Service.position)
     ).all()
-    edges = session.execute(select(ServiceParent.child_id, ServiceParent.parent_id))
-    return Tree(services, edges)
+    return Tree(services, load_edges(session))
+
+
+def load_edges(session: Session) -> Iterable[tuple[str, str]]:
+    """Child and parent of each dependency."""
+    return session.execute(select(ServiceParent.child_id, ServiceParent.parent_id))
 
 
 def republish(session: Session, tree: Tree, *, now: datetime) -> list[Change]:

@@ -20,24 +20,23 @@ from statuspage.site import api, feeds, pages
 _HTML = "text/html; charset=utf-8"
 _OPEN = (("Access-Control-Allow-Origin", "*"),)
 _MAX_LAZY = 500
-_FRONTS = frozenset(f"/{language}/" for language in LANGUAGES)
 
 
 class Edition:
     """Everything public at one moment, of one snapshot.
 
-    The front page in the page's own language is made at once. The rest is made when first asked for,
-    or before that by the `chores`; twice at once makes the same twice, which is harmless.
+    The front pages are made at once. The rest is made when first asked for, or before that by the
+    `chores`; twice at once makes the same twice, which is harmless.
     """
 
     def __init__(self, snapshot: PageSnapshot, house: House) -> None:
         self.snapshot = snapshot
         self._house = house
         self._now = snapshot.built_at
-        self._front_pages: dict[str, Prepared] = {}
         self._pages: OrderedDict[str, Prepared] = OrderedDict()
         self._machine: dict[str, dict[str, Prepared]] = {}
-        self.find(f"/{house.settings.page.language}/")
+        fronts = {f"/{language}/": self._page(f"/{language}/") for language in LANGUAGES}
+        self._front_pages = {target: made for target, made in fronts.items() if made is not None}
 
     def find(self, target: str) -> Prepared | None:
         """The answer for `/pl/history`, `/api/v2/summary.json?lang=en`…; None: not ours."""
@@ -51,21 +50,14 @@ class Edition:
             return self._pages[target]
         made = self._page(target)
         if made is not None:
-            self._keep(target, made)
+            self._pages[target] = made
+            if len(self._pages) > _MAX_LAZY:
+                self._pages.popitem(last=False)
         return made
 
     def chores(self) -> list[Callable[[], object]]:
         """What will soon be asked for, in pieces of a few milliseconds."""
-        fronts = [partial(self.find, f"/{language}/") for language in LANGUAGES]
-        return [*fronts, *(partial(self._machine_readable, language) for language in LANGUAGES)]
-
-    def _keep(self, target: str, made: Prepared) -> None:
-        if target in _FRONTS:
-            self._front_pages[target] = made
-            return
-        self._pages[target] = made
-        if len(self._pages) > _MAX_LAZY:
-            self._pages.popitem(last=False)
+        return [partial(self._machine_readable, language) for language in LANGUAGES]
 
     def _page(self, target: str) -> Prepared | None:
         prefix, path = split_language(target)
