@@ -42,7 +42,8 @@ def by_code(session: Session, code: str) -> Service:
 def report(session: Session, finding: Finding, *, now: datetime, policy: config.Incidents) -> None:
     """Record a confirmed finding, publish what follows from it, and open, join, reopen or resolve the incident.
 
-    While a service is under planned maintenance its intervals are recorded, but no incident is opened.
+    While a service is under planned maintenance, or no longer in the catalogue, its intervals are
+    recorded, but no incident is opened.
     """
     take_turns(session)
     service = session.get_one(Service, finding.service_id)
@@ -54,7 +55,8 @@ def report(session: Session, finding: Finding, *, now: datetime, policy: config.
     if service.unknown_since is not None:
         service.unknown_since = None
         service.updated_at = now
-    if finding.status in OUTAGES and not _in_maintenance(session, service):
+    is_told = service.archived_at is None and not _in_maintenance(session, service)
+    if finding.status in OUTAGES and is_told:
         failures.join_or_open(
             session, service, since=since, cause=finding.cause, fault=finding.fault, now=now, policy=policy
         )

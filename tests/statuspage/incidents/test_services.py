@@ -212,3 +212,12 @@ def test_every_one_of_many_open_incidents_ends_by_itself(story: Story) -> None:
         story.db.run_now(incidents.open_incident, new, by="officer", now=story.after(seconds=1).now)
     story.recovered("CRPA")
     assert story.notices()[0].status == "resolved"
+
+
+def test_a_late_finding_about_a_service_that_left_the_catalogue_opens_nothing(story: Story) -> None:
+    service_id = story.service("CRPA").id
+    without = CATALOGUE[: CATALOGUE.index('[[services]]\ncode = "CRPA"')]
+    story.db.run_now(catalogue.apply, catalogue.parse(without, where="c"), now=story.now)
+    finding = services.Finding(service_id, ServiceStatus.MAJOR_OUTAGE, "HTTP 503", story.now)
+    story.db.run_now(services.report, finding, now=story.now, policy=story.policy)
+    assert story.notices() == []
