@@ -1,5 +1,6 @@
 """What every room's tests stand on: a fresh database of each kind, a fixed instant, a house."""
 
+import os
 import shutil
 import sys
 import tempfile
