@@ -15,11 +15,13 @@ from msgspec import Meta
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents.publication import Tree, load_tree, republish
+from statuspage.incidents import failures
 from statuspage.incidents.rules import Policy
+from statuspage.incidents.services import retire
 from statuspage.incidents.tables import Group, Service, ServiceParent
 from statuspage.kernel.build import build
 from statuspage.kernel.errors import Invalid
+from statuspage.kernel.events import take_turns
 
 Row = TypeVar("Row", Group, Service)
 
@@ -154,18 +156,15 @@ def apply(session: Session, catalogue: Catalogue, *, now: datetime) -> Differenc
     A dry run is the same in a unit of work that is rolled back.
     """
     difference = Difference()
+    take_turns(session)
     groups = _apply_groups(session, catalogue, difference, now)
-    services = _apply_services(session, catalogue, groups, difference, now)
-    _apply_parents(session, catalogue, services, difference, now)
+    known = _apply_services(session, catalogue, groups, difference, now)
+    _apply_parents(session, catalogue, known, difference, now)
     if difference.lines:
-        republish(session, _tree(session), now=now)
+        session.flush()
+        failures.settle(session, now=now)
         session.info["notify"] = True
     return difference
-
-
-def _tree(session: Session) -> Tree:
-    session.flush()
-    return load_tree(session)
 
 
 def _apply_groups(
@@ -207,7 +206,8 @@ def _apply_services(
         known[declared.code] = _put(
             session, Service, known.get(declared.code), declared.code, values, difference, now
         )
-    _archive(known, {s.code for s in catalogue.services}, difference, now)
+    for service in _archive(known, {s.code for s in catalogue.services}, difference, now):
+        retire(session, service, now=now)
     session.flush()
     return known
 
@@ -238,25 +238,26 @@ def _put(
 
 
 def _archive(
-    known: Mapping[str, Group | Service], declared: set[str], difference: Difference, now: datetime
-) -> None:
-    for code, row in known.items():
-        if code not in declared and row.archived_at is None:
-            row.archived_at = row.updated_at = now
-            difference.note("-", f"{type(row).__name__.lower()} {code}")
+    known: Mapping[str, Row], declared: set[str], difference: Difference, now: datetime
+) -> list[Row]:
+    gone = [row for code, row in known.items() if code not in declared and row.archived_at is None]
+    for row in gone:
+        row.archived_at = row.updated_at = now
+        difference.note("-", f"{type(row).__name__.lower()} {row.code}")
+    return gone
 
 
 def _apply_parents(
     session: Session,
     catalogue: Catalogue,
-    services: Mapping[str, Service],
+    known: Mapping[str, Service],
     difference: Difference,
     now: datetime,
 ) -> None:
     edges = set(session.execute(select(ServiceParent.child_id, ServiceParent.parent_id)))
     for declared in catalogue.services:
-        child = services[declared.code]
-        wanted = {(child.id, services[parent].id) for parent in declared.parents}
+        child = known[declared.code]
+        wanted = {(child.id, known[parent].id) for parent in declared.parents}
         present = {edge for edge in edges if edge[0] == child.id}
         if wanted == present:
             continue

@@ -1,6 +1,5 @@
 """Incidents as monitors open, join, reopen and end them, until a person takes over."""
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy import or_, select, true
@@ -87,7 +86,9 @@ def _candidates(session: Session, tree: Tree, ended_after: datetime, *, with_dra
         )
         .order_by(Notice.began_at, Notice.id)
     ).all()
-    affected = _affected_ids(session, [notice.id for notice in notices])
+    rows: dict[str, list[NoticeService]] = {notice.id: [] for notice in notices}
+    for row in session.scalars(select(NoticeService).where(NoticeService.notice_id.in_(rows))):
+        rows[row.notice_id].append(row)
     open_ones = [n for n in notices if n.resolved_at is None]
     ended = sorted(
         (n for n in notices if n.resolved_at), key=lambda n: n.resolved_at or n.created_at, reverse=True
@@ -95,7 +96,8 @@ def _candidates(session: Session, tree: Tree, ended_after: datetime, *, with_dra
     return [
         Candidate(
             id=notice.id,
-            affected=affected.get(notice.id, frozenset()),
+            affected=frozenset(row.service_id for row in rows[notice.id]),
+            failing=frozenset(row.service_id for row in rows[notice.id] if not row.by_parent),
             ancestors=tree.ancestors(notice.root_service_id) if notice.root_service_id else frozenset(),
             fault=notice.fault,
             last_failure_at=notice.last_failure_at or notice.began_at,
@@ -103,18 +105,6 @@ def _candidates(session: Session, tree: Tree, ended_after: datetime, *, with_dra
         )
         for notice in [*open_ones, *ended]
     ]
-
-
-def _affected_ids(session: Session, notice_ids: Sequence[str]) -> dict[str, frozenset[str]]:
-    rows = session.execute(
-        select(NoticeService.notice_id, NoticeService.service_id).where(
-            NoticeService.notice_id.in_(notice_ids)
-        )
-    )
-    found: dict[str, set[str]] = {}
-    for notice_id, service_id in rows:
-        found.setdefault(notice_id, set()).add(service_id)
-    return {notice_id: frozenset(ids) for notice_id, ids in found.items()}
 
 
 def _open_measured(
@@ -222,7 +212,10 @@ def _absorb(session: Session, tree: Tree, into: Notice, failure: Failure, now: d
 
 
 def settle(session: Session, *, now: datetime) -> None:
-    """After a recovery: publish it, and resolve what has ended by itself and nobody has taken over."""
+    """After whatever may change what is published: publish it, and resolve what has ended by itself.
+
+    What a person has taken over is brought up to date, and stays open until a person resolves it.
+    """
     tree = load_tree(session)
     changes = republish(session, tree, now=now)
     open_incidents = select(Notice).where(Notice.kind == NoticeKind.INCIDENT, Notice.resolved_at.is_(None))

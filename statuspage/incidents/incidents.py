@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from statuspage.incidents import failures
 from statuspage.incidents.notices import (
     MAX_TEXT,
     MAX_TITLE,
@@ -81,6 +82,7 @@ def open_incident(session: Session, new: NewIncident, *, by: str, now: datetime)
     changes = after_change(session, tree, notice, now)
     update = post(session, notice, new.text, changes, by=by, now=now)
     tell(session, "incident.created", notice, update, now)
+    failures.settle(session, now=now)
     return notice
 
 
@@ -122,6 +124,7 @@ def post_update(
     update = post(session, notice, text, changes, by=by, now=now)
     kind = "incident.created" if is_first else "incident.reopened" if reopened else "incident.updated"
     tell(session, kind, notice, update, now)
+    failures.settle(session, now=now)
     return notice
 
 
@@ -142,6 +145,7 @@ def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> No
     update.affected = [*update.affected, *(change.as_affected() for change in changes)]
     revise(session, notice, {"published_at": None}, by=by, now=now)
     tell(session, "incident.created", notice, update, now)
+    failures.settle(session, now=now)
     return notice
 
 
@@ -154,7 +158,9 @@ def resolve(session: Session, incident_id: str, text: Text, *, by: str, now: dat
         raise Conflict(f"incident {incident_id} is resolved already")
     notice.taken_over = True
     notice.published_at = notice.published_at or now
-    return end(session, load_tree(session), notice, text, by=by, now=now)
+    end(session, load_tree(session), notice, text, by=by, now=now)
+    failures.settle(session, now=now)
+    return notice
 
 
 def get(session: Session, incident_id: str) -> Notice:

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents import services, texts
+from statuspage.incidents import failures, services, texts
 from statuspage.incidents.notices import MAX_TEXT, MAX_TITLE, check_text, post, tell
 from statuspage.incidents.publication import Change, load_tree, republish
 from statuspage.incidents.rules import (
@@ -90,6 +90,7 @@ def begin(
         raise Conflict(f"maintenance {maintenance_id} has begun already")
     notice.began_at = now
     _enter(session, notice, MaintenanceStatus.IN_PROGRESS, text, "maintenance.started", by=by, now=now)
+    failures.settle(session, now=now)
     return notice
 
 

@@ -109,6 +109,7 @@ def cover(
         session.add(row)
     row.by_parent = False
     row.worst_status = worst((ServiceStatus(row.worst_status), status))
+    touch(notice, now)
     session.flush()
     return row
 
@@ -147,7 +148,7 @@ def sync(session: Session, tree: Tree, notice: Notice, now: datetime) -> Sequenc
                     added_at=now,
                 )
                 session.add(rows[child])
-                notice.updated_at = now
+                touch(notice, now)
     for id, row in rows.items():
         if row.declared or id not in tree.services:
             continue
@@ -159,15 +160,22 @@ def sync(session: Session, tree: Tree, notice: Notice, now: datetime) -> Sequenc
         ):
             row.status = status
             row.worst_status = worst((ServiceStatus(row.worst_status), status))
-            notice.updated_at = now
+            touch(notice, now)
         elif notice.published_at is None and tree.services[id].measured == ServiceStatus.OPERATIONAL:
             row.status = ServiceStatus.OPERATIONAL
     session.flush()
     return rows_of(session, notice)
 
 
+def touch(notice: Notice, now: datetime) -> None:
+    """Something of it has changed that readers see: whoever keeps a copy reads it anew."""
+    notice.updated_at = now
+    notice.version = (notice.version or 0) + 1
+
+
 def revise(session: Session, notice: Notice, before: dict[str, Any], *, by: str, now: datetime) -> None:
     session.add(Revision(notice_id=notice.id, at=now, author=by, before=before))
+    touch(notice, now)
 
 
 def post(
@@ -195,8 +203,7 @@ def post(
         affected=[change.as_affected() for change in changes],
         deliver=deliver,
     )
-    notice.updated_at = now
-    notice.version = (notice.version or 0) + 1
+    touch(notice, now)
     session.add(update)
     session.flush()
     return update

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents.rules import (
@@ -115,7 +115,8 @@ def republish(session: Session, tree: Tree, *, now: datetime) -> list[Change]:
     maintained = set(
         session.scalars(_services_under(MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING))
     )
-    covered = set(session.scalars(_services_in_published_incidents()))
+    covered = set(session.scalars(_services_in_incidents(Notice.published_at.is_not(None))))
+    drafted = set(session.scalars(_services_in_incidents(Notice.published_at.is_(None))))
     changes = []
     for id in tree.parents_first():
         service = tree.services[id]
@@ -125,7 +126,7 @@ def republish(session: Session, tree: Tree, *, now: datetime) -> list[Change]:
                 declared=declared.get(id),
                 parents=tuple(ServiceStatus(tree.services[parent].status) for parent in tree.parents[id]),
                 in_maintenance=id in maintained,
-                held=service.policy == Policy.DRAFT and id not in covered,
+                held=id not in covered and (service.policy == Policy.DRAFT or id in drafted),
             )
         )
         old = ServiceStatus(service.status)
@@ -183,11 +184,6 @@ def _services_under(*statuses: MaintenanceStatus) -> Select[str]:
     )
 
 
-def _services_in_published_incidents() -> Select[str]:
-    return (
-        select(NoticeService.service_id)
-        .join(Notice)
-        .where(
-            Notice.kind == NoticeKind.INCIDENT, Notice.resolved_at.is_(None), Notice.published_at.is_not(None)
-        )
-    )
+def _services_in_incidents(which: ColumnElement[bool]) -> Select[str]:
+    open_ones = (Notice.kind == NoticeKind.INCIDENT) & Notice.resolved_at.is_(None)
+    return select(NoticeService.service_id).join(Notice).where(open_ones, which)

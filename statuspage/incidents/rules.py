@@ -152,6 +152,7 @@ class Candidate:
 
     id: str
     affected: frozenset[str]  # service ids
+    failing: frozenset[str]  # those of them that fail themselves
     ancestors: frozenset[str]  # of its root
     fault: str
     last_failure_at: datetime
@@ -163,10 +164,15 @@ def incident_to_join(
 ) -> Candidate | None:
     """The first candidate that the failure belongs to; None opens a new incident.
 
-    It belongs to an open incident that names the service already, that names one it depends on or that
-    depends on it (whichever failed first), or that began within `join_window` under the same ancestor or
-    of the same fault. An ended one takes back only its own services, and only within `reopen_window`.
+    It belongs to the open incident in which the service fails already. Else to one that names it, that names
+    one it depends on or that depends on it (whichever failed first), or that began within `join_window` under
+    the same ancestor or of the same fault. An ended one takes back only its own services, and only within
+    `reopen_window`.
     """
+    candidates = list(candidates)
+    for candidate in candidates:
+        if candidate.ended_at is None and failure.service in candidate.failing:
+            return candidate
     for candidate in candidates:
         if candidate.ended_at is not None:
             if failure.service in candidate.affected and failure.since - candidate.ended_at <= reopen_window:

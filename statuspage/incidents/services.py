@@ -42,11 +42,13 @@ def by_code(session: Session, code: str) -> Service:
 def report(session: Session, finding: Finding, *, now: datetime, policy: config.Incidents) -> None:
     """Record a confirmed finding, publish what follows from it, and open, join, reopen or resolve the incident.
 
-    While a service is under planned maintenance, or no longer in the catalogue, its intervals are
-    recorded, but no incident is opened.
+    While a service is under planned maintenance its intervals are recorded, but no incident is opened.
+    Of a service that has left the catalogue nothing is recorded: see `retire`.
     """
     take_turns(session)
     service = session.get_one(Service, finding.service_id)
+    if service.archived_at is not None:
+        return
     since = min(finding.since, now)
     _record_interval(session, service, finding, since=since, now=now)
     service.measured = finding.status
@@ -55,26 +57,37 @@ def report(session: Session, finding: Finding, *, now: datetime, policy: config.
     if service.unknown_since is not None:
         service.unknown_since = None
         service.updated_at = now
-    is_told = service.archived_at is None and not _in_maintenance(session, service)
-    if finding.status in OUTAGES and is_told:
+    if finding.status in OUTAGES and not _in_maintenance(session, service):
         failures.join_or_open(
             session, service, since=since, cause=finding.cause, fault=finding.fault, now=now, policy=policy
         )
-    else:
-        failures.settle(session, now=now)
+    failures.settle(session, now=now)
 
 
 def report_unknown(session: Session, service_id: str, *, since: datetime, now: datetime) -> None:
     """Nothing is known about the service since then: our own fault. The last known status stays published."""
     take_turns(session)
     service = session.get_one(Service, service_id)
-    if service.unknown_since is not None:
+    if service.unknown_since is not None or service.archived_at is not None:
         return
     since = min(since, now)
     _end_interval(session, service, at=since)
     _begin_interval(session, service, UNKNOWN, "", since=since, now=now)
     service.unknown_since = since
     service.updated_at = now
+
+
+def retire(session: Session, service: Service, *, now: datetime) -> None:
+    """It leaves the catalogue: what monitors knew of it ends here. Should it return, nothing is known since then.
+
+    Otherwise it would come back with an outage that ended long ago, or with one that no incident tells of.
+    """
+    service.measured = service.measured_since = None
+    if service.first_measured_at is None:
+        return
+    _end_interval(session, service, at=now)
+    _begin_interval(session, service, UNKNOWN, "", since=now, now=now)
+    service.unknown_since = now
 
 
 def reassess(

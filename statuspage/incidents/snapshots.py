@@ -57,13 +57,14 @@ class SnapshotBuilder:
         self._zone = zone
         self._counts_maintenance = counts_maintenance
         self._notices: dict[str, NoticeView] = {}
+        self._named: list[tuple[object, ...]] = []
         self._past: dict[str, _Past] = {}
         self._known_bounds: dict[date, tuple[datetime, datetime]] = {}
 
     def build(self, session: Session, *, now: datetime) -> PageSnapshot:
         """Everything that is public at this moment."""
         tree = _read_tree(session)
-        notices = self._load_notices(session)
+        notices = self._load_notices(session, tree)
         incidents = [n for n in notices if n.kind == NoticeKind.INCIDENT]
         maintenances = [n for n in notices if n.kind == NoticeKind.MAINTENANCE]
         histories = self._histories(session, tree, maintenances, now)
@@ -184,8 +185,12 @@ class SnapshotBuilder:
 
     # --- notices ---
 
-    def _load_notices(self, session: Session) -> list[NoticeView]:
+    def _load_notices(self, session: Session, tree: Tree) -> list[NoticeView]:
         """All published notices; only those that changed since the last build are read anew."""
+        named = [(s.id, s.name_pl, s.name_en, s.code, s.position) for s in tree.services.values()]
+        if named != self._named:  # notices name services, in the page's order
+            self._named = named
+            self._notices.clear()
         public = select(Notice.id, Notice.updated_at, Notice.version).where(
             Notice.published_at.is_not(None), Notice.merged_into_id.is_(None)
         )
@@ -235,8 +240,8 @@ def _indicator(groups: Iterable[GroupView]) -> Impact:
 
 
 def _marks(session: Session, since: datetime) -> dict[str, object]:
-    """By service, what changes whenever its intervals do. One that is still running is told by its status."""
-    running = case((Interval.ended_at.is_(None), Interval.status))
+    """By service, what changes whenever its intervals do. One that is still running may get worse in place."""
+    running = case((Interval.ended_at.is_(None), Interval.status + " " + Interval.cause))
     rows = session.execute(
         select(
             Interval.service_id,

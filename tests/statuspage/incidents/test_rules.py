@@ -89,7 +89,9 @@ def failure(service: str = "ncts", *, after: timedelta = timedelta(), fault: str
 def candidate(
     *affected: str, ancestors: tuple[str, ...] = (), fault: str = "", ended_at: datetime | None = None
 ) -> Candidate:
-    return Candidate("i1", frozenset(affected), frozenset(ancestors), fault, T0, ended_at)
+    return Candidate(
+        "i1", frozenset(affected), frozenset(affected), frozenset(ancestors), fault, T0, ended_at
+    )
 
 
 @pytest.mark.parametrize(
