@@ -15,10 +15,11 @@ from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES, Language, negotiate
 from statuspage.kernel.prepared import FOREVER, PAGE, SHORT, Prepared, prepare
 from statuspage.kernel.web import split_language
-from statuspage.site import api, feeds, pages
+from statuspage.site import api, feeds, files, pages
 
 _HTML = "text/html; charset=utf-8"
 _OPEN = (("Access-Control-Allow-Origin", "*"),)
+_PREFIXES = tuple(f"/{language}/" for language in LANGUAGES)
 _MAX_LAZY = 500
 
 
@@ -33,7 +34,7 @@ class Edition:
         self.snapshot = snapshot
         self._house = house
         self._now = snapshot.built_at
-        self._pages: OrderedDict[str, Prepared] = OrderedDict()
+        self._made: OrderedDict[str, Prepared] = OrderedDict()
         self._machine: dict[str, dict[str, Prepared]] = {}
         fronts = {f"/{language}/": self._page(f"/{language}/") for language in LANGUAGES}
         self._front_pages = {target: made for target, made in fronts.items() if made is not None}
@@ -42,18 +43,19 @@ class Edition:
         """The answer for `/pl/history`, `/api/v2/summary.json?lang=en`…; None: not ours."""
         if found := self._front_pages.get(target):
             return found
-        if target.startswith(("/api/", "/history.")):
-            path, _, language = target.partition("?lang=")
-            return self._machine_readable(language or self._house.settings.page.language).get(path)
-        if target in self._pages:
-            self._pages.move_to_end(target)
-            return self._pages[target]
-        made = self._page(target)
+        if target in self._made:
+            self._made.move_to_end(target)
+            return self._made[target]
+        made = self._page(target) if target.startswith(_PREFIXES) else self._file(target)
         if made is not None:
-            self._pages[target] = made
-            if len(self._pages) > _MAX_LAZY:
-                self._pages.popitem(last=False)
+            self._made[target] = made
+            if len(self._made) > _MAX_LAZY:
+                self._made.popitem(last=False)
         return made
+
+    def file_paths(self) -> list[str]:
+        """The addresses of all that is no page: API, feeds, files."""
+        return [*self._machine_readable(self._house.settings.page.language), *files.paths(self.snapshot)]
 
     def chores(self) -> list[Callable[[], object]]:
         """What will soon be asked for, in pieces of a few milliseconds."""
@@ -67,6 +69,14 @@ class Edition:
         if html is None:
             return None
         return prepare(html.encode(), _HTML, cache=PAGE, vary="Accept-Encoding, Accept-Language")
+
+    def _file(self, target: str) -> Prepared | None:
+        path, _, language = target.partition("?lang=")
+        language = language or self._house.settings.page.language
+        if path.startswith(("/api/", "/history.")):
+            return self._machine_readable(language).get(path)
+        file = files.render(self.snapshot, path, language, self._house, now=self._now)
+        return prepare(file.body, file.content_type, cache=file.cache, headers=_OPEN) if file else None
 
     def _machine_readable(self, language: str) -> dict[str, Prepared]:
         """API and feeds in one language, by path."""
@@ -124,9 +134,9 @@ class Front:
     def _find(self, edition: Edition, path: str, query: bytes, accept_language: bytes) -> Prepared | None:
         if asset := self._assets.get(path):
             return asset
-        if path.startswith(("/pl/", "/en/")):
+        if path.startswith(_PREFIXES):
             return edition.find(path)
-        if path.startswith(("/api/", "/history.")):
+        if "." in path.rpartition("/")[2]:  # a file's name; a page's has no ending
             language = parse_qs(query.decode("latin-1")).get("lang", [""])[0] if query else ""
             return edition.find(f"{path}?lang={language}" if language in LANGUAGES else path)
         if path in ("/pl", "/en"):

@@ -5,6 +5,7 @@ Each file is replaced atomically, what pages refer to before the pages; what is 
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from statuspage.kernel.i18n import LANGUAGES
@@ -12,18 +13,7 @@ from statuspage.kernel.prepared import Prepared
 from statuspage.site import pages
 from statuspage.site.outputs import Edition, prepared_assets
 
-MACHINE_PATHS = (
-    *(
-        f"/api/v2/{name}.json"
-        for name in ("summary", "status", "components", "incidents", "scheduled-maintenances")
-    ),
-    "/api/v2/incidents/unresolved.json",
-    "/api/v2/scheduled-maintenances/upcoming.json",
-    "/api/v2/scheduled-maintenances/active.json",
-    "/history.rss",
-    "/history.atom",
-    "/history.ics",
-)
+MANIFEST = ".published"  # what was written last, a line each
 
 
 def write(edition: Edition, directory: Path, *, default_language: str) -> int:
@@ -39,25 +29,17 @@ def write(edition: Edition, directory: Path, *, default_language: str) -> int:
         if prepared.gzip is not None and prepared.brotli is not None:
             _replace(target.with_name(target.name + ".gz"), prepared.gzip)
             _replace(target.with_name(target.name + ".br"), prepared.brotli)
-    _remove_others(directory, set(files))
+    _remove_gone(directory, set(files))
     return len(files)
 
 
 def _files(edition: Edition, default_language: str) -> Iterator[tuple[str, Prepared]]:
     for path, asset in prepared_assets(pages.assets()).items():
         yield path.lstrip("/"), asset
-    for path in MACHINE_PATHS:
+    for path in edition.file_paths():
         if found := edition.find(path):
             yield path.lstrip("/"), found
-    snapshot = edition.snapshot
-    notices = (*snapshot.incidents, *snapshot.maintenances)
-    paths = [
-        "/",
-        "/history",
-        *(f"/services/{s.code}" for s in snapshot.services),
-        *(f"/incidents/{n.id}" for n in notices),
-    ]
-    for path in reversed(paths):  # the front page last
+    for path in reversed(list(pages.paths(edition.snapshot))):  # the front page last
         for language in LANGUAGES:
             found = edition.find(f"/{language}{path}")
             if found is None:
@@ -73,12 +55,14 @@ def _replace(target: Path, body: bytes) -> None:
     os.replace(draft, target)
 
 
-def _remove_others(directory: Path, kept: set[str]) -> None:
-    """Remove pages that are no longer public; only below the folders that are ours."""
-    for folder in ("pl", "en", "incidents", "services", "static"):
-        for path in sorted((directory / folder).rglob("*"), reverse=True):
-            name = path.relative_to(directory).as_posix()
-            if path.is_file() and name.removesuffix(".gz").removesuffix(".br") not in kept:
-                path.unlink()
-            elif path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+def _remove_gone(directory: Path, files: set[str]) -> None:
+    """Remove what an earlier edition wrote and this one did not; never a file that is somebody else's."""
+    manifest = directory / MANIFEST
+    before = set(manifest.read_text(encoding="utf-8").splitlines()) if manifest.exists() else set()
+    for gone in sorted(before - files, reverse=True):
+        target = directory / gone
+        for twin in (target, target.with_name(target.name + ".gz"), target.with_name(target.name + ".br")):
+            twin.unlink(missing_ok=True)
+        with suppress(OSError):  # others have files there, or it is gone already
+            target.parent.rmdir()
+    _replace(manifest, "".join(f"{name}\n" for name in sorted(files)).encode())

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from typing import cast
 
 from statuspage.incidents.rules import (
     Impact,
@@ -25,8 +26,16 @@ from statuspage.incidents.snapshot import (
     Text,
     UpdateView,
 )
+from statuspage.kernel.config import Settings
+from statuspage.kernel.db import Database
+from statuspage.kernel.house import House
+from statuspage.kernel.i18n import Catalogues
+from statuspage.kernel.net import Network
+from statuspage.kernel.security import Signer
 
 NOW = datetime(2026, 11, 21, 9, 30, tzinfo=UTC)
+# Rendering ahead touches neither the database nor the network: there are none.
+HOUSE = House(Settings(), cast(Database, None), cast(Network, None), Signer("s" * 32), Catalogues())
 SINCE = NOW - timedelta(days=200)
 
 GROUPS = {

@@ -23,8 +23,8 @@ from statuspage.incidents.snapshot import PageSnapshot
 from statuspage.kernel.web import Guard
 from statuspage.site import live, pages, wire
 from statuspage.site.assets import DIRECTORY
-from tests.statuspage.site.snapshots import NOW, SCENARIOS, gateway_down, one_down
-from tests.statuspage.site.test_pages import HOUSE, LANGUAGES
+from tests.statuspage.site.snapshots import HOUSE, NOW, SCENARIOS, gateway_down, one_down
+from tests.statuspage.site.test_pages import LANGUAGES
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = [

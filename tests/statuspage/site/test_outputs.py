@@ -1,5 +1,6 @@
 """What is answered from memory, in which language, and what goes on to the router."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -116,10 +117,14 @@ def test_the_static_site_holds_the_same_bytes_with_compressed_twins(edition: Edi
 def test_writing_again_removes_what_is_no_longer_public_and_nothing_else(
     edition: Edition, tmp_path: Path
 ) -> None:
-    (tmp_path / "incidents/gone").mkdir(parents=True)
-    (tmp_path / "incidents/gone/index.html").write_text("gone")
-    (tmp_path / "robots.txt").write_text("mine")
     write(edition, tmp_path, default_language="pl")
-    assert not (tmp_path / "incidents/gone").exists()
-    assert (tmp_path / "robots.txt").read_text() == "mine"
+    (tmp_path / "incidents/mine.html").write_text("mine")
+    gone = edition.snapshot.incidents[0].id
+    assert (tmp_path / f"pl/incidents/{gone}/index.html.gz").exists()
+    without = replace(edition.snapshot, incidents=edition.snapshot.incidents[1:])
+    write(Edition(without, snapshots.HOUSE), tmp_path, default_language="pl")
+    assert not (tmp_path / f"pl/incidents/{gone}").exists()
+    assert not (tmp_path / f"incidents/{gone}").exists()
+    assert (tmp_path / "incidents/mine.html").read_text() == "mine"
+    assert (tmp_path / "index.html").exists()
     assert not list(tmp_path.rglob("*.new"))

@@ -7,7 +7,6 @@ from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from itertools import pairwise
-from typing import cast
 
 import brotli
 import pytest
@@ -16,18 +15,12 @@ from lxml import etree, html
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.snapshot import IntervalView, PageSnapshot, ServiceView, Text
 from statuspage.kernel.config import Page, Settings
-from statuspage.kernel.db import Database
 from statuspage.kernel.house import House
-from statuspage.kernel.i18n import Catalogues
-from statuspage.kernel.net import Network
-from statuspage.kernel.security import Signer
 from statuspage.site import charts, pages
 from tests.statuspage.site import snapshots
-from tests.statuspage.site.snapshots import NOW, SCENARIOS
+from tests.statuspage.site.snapshots import HOUSE, NOW, SCENARIOS
 
 LANGUAGES = ("pl", "en")
-# Rendering ahead touches neither the database nor the network: there are none.
-HOUSE = House(Settings(), cast(Database, None), cast(Network, None), Signer("s" * 32), Catalogues())
 
 
 def paths(snapshot: PageSnapshot) -> Iterator[str]:
