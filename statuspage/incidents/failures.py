@@ -10,7 +10,6 @@ from statuspage.incidents.notices import (
     MONITOR,
     after_change,
     cover,
-    end,
     enter,
     name_of,
     post,
@@ -20,6 +19,7 @@ from statuspage.incidents.notices import (
     tell,
 )
 from statuspage.incidents.publication import Tree, load_tree, republish
+from statuspage.incidents.resolution import end
 from statuspage.incidents.rules import (
     OUTAGES,
     Candidate,

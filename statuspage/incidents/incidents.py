@@ -7,20 +7,24 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents import failures
+from statuspage.incidents import details, failures, fallbacks
+from statuspage.incidents.details import NOTHING, Details, find_service
+from statuspage.incidents.fallbacks import NewFallback
 from statuspage.incidents.notices import (
     MAX_TEXT,
     MAX_TITLE,
+    MONITOR,
     after_change,
     check_text,
+    cover,
     declare,
-    end,
     enter,
     post,
     revise,
     tell,
 )
-from statuspage.incidents.publication import load_tree
+from statuspage.incidents.publication import Tree, load_tree
+from statuspage.incidents.resolution import end
 from statuspage.incidents.rules import (
     UNRESOLVED,
     Impact,
@@ -33,8 +37,11 @@ from statuspage.incidents.rules import (
 )
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, Update
+from statuspage.kernel import config
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.events import take_turns
+
+DEFAULTS = config.Incidents()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +54,23 @@ class NewIncident:
     status: IncidentStatus = IncidentStatus.INVESTIGATING
     impact: Impact | None = None  # None: what the services' statuses amount to
     began_at: datetime | None = None  # None: now
+    ended_at: datetime | None = None  # it is entered afterwards: it was over then, and nobody is alerted
+    details: Details = NOTHING
+    fallbacks: Sequence[NewFallback] = ()
 
 
-def open_incident(session: Session, new: NewIncident, *, by: str, now: datetime) -> Notice:
+def open_incident(
+    session: Session,
+    new: NewIncident,
+    *,
+    by: str,
+    now: datetime,
+    deliver: bool = True,
+    policy: config.Incidents = DEFAULTS,
+) -> Notice:
     """Publish an incident. Raises Invalid for an unknown service or a missing text."""
     take_turns(session)
-    check_text("title", new.name, MAX_TITLE)
-    check_text("text", new.text, MAX_TEXT)
-    if new.status not in UNRESOLVED:
-        raise Invalid("status", f"a new incident is {', '.join(sorted(UNRESOLVED))}; not {new.status}")
-    began_at = new.began_at or now
-    if began_at > now:
-        raise Invalid("began_at", "lies in the future; planned work is scheduled as maintenance")
+    _check_new(new, now)
     tree = load_tree(session)
     notice = Notice(
         kind=NoticeKind.INCIDENT,
@@ -69,20 +81,56 @@ def open_incident(session: Session, new: NewIncident, *, by: str, now: datetime)
         impact_override=new.impact is not None,
         origin=Origin.PERSON,
         taken_over=True,
-        began_at=began_at,
+        began_at=new.began_at or now,
         detected_at=now,
         created_at=now,
         updated_at=now,
         published_at=now,
         monitoring_at=now if new.status is IncidentStatus.MONITORING else None,
+        backfilled=new.ended_at is not None,
     )
     session.add(notice)
     session.flush()
+    if new.ended_at is not None:
+        return _backfill(session, tree, notice, new, by=by, now=now)
     declare(session, tree, notice, new.services, now)
+    details.apply(session, tree, notice, new.details, by=by, now=now)
+    for fallback in new.fallbacks:
+        fallbacks.add(session, notice, fallback, by=by, now=now, policy=policy)
     changes = after_change(session, tree, notice, now)
-    update = post(session, notice, new.text, changes, by=by, now=now)
+    update = post(session, notice, new.text, changes, by=by, now=now, deliver=deliver)
     tell(session, "incident.created", notice, update, now)
     failures.settle(session, now=now)
+    return notice
+
+
+def _check_new(new: NewIncident, now: datetime) -> None:
+    check_text("title", new.name, MAX_TITLE)
+    check_text("text", new.text, MAX_TEXT)
+    if new.status not in UNRESOLVED:
+        raise Invalid("status", f"a new incident is {', '.join(sorted(UNRESOLVED))}; not {new.status}")
+    if (new.began_at or now) > now:
+        raise Invalid("began_at", "lies in the future; planned work is scheduled as maintenance")
+    if new.ended_at is None:
+        return
+    if new.began_at is None or not new.began_at < new.ended_at <= now:
+        raise Invalid("ended_at", "must come after the beginning, which is needed too, and not after now")
+    if new.fallbacks:
+        raise Invalid("fallback", "paper cannot be permitted for what is over")
+
+
+def _backfill(
+    session: Session, tree: Tree, notice: Notice, new: NewIncident, *, by: str, now: datetime
+) -> Notice:
+    """It is over already: its services stay as they are, and the record says how badly they were affected."""
+    for code, status in new.services.items():
+        row = cover(session, notice, find_service(tree, code).id, status, now)
+        row.status = ServiceStatus.OPERATIONAL
+    details.apply(session, tree, notice, new.details, by=by, now=now)
+    enter(notice, IncidentStatus.RESOLVED, now)
+    notice.ended_at = new.ended_at
+    update = post(session, notice, new.text, [], by=by, now=now, deliver=False)
+    tell(session, "incident.resolved", notice, update, now)
     return notice
 
 
@@ -95,37 +143,64 @@ def post_update(
     now: datetime,
     status: IncidentStatus | None = None,
     services: Mapping[str, ServiceStatus] | None = None,
+    more: Details = NOTHING,
+    declared: Sequence[NewFallback] = (),
+    seen: str | None = None,
+    deliver: bool = True,
+    policy: config.Incidents = DEFAULTS,
 ) -> Notice:
     """Say something new. From now on a person has taken the incident over: monitors do not resolve it.
 
-    Raises NotFound, Invalid, or Conflict when the incident cannot go to `status`.
+    `seen` is the newest update that the author had read. Raises NotFound, Invalid, or Conflict when the
+    incident cannot go to `status`, or when another person has spoken since.
     """
     take_turns(session)
     if status is IncidentStatus.RESOLVED:
-        return resolve(session, incident_id, text, by=by, now=now)
+        return resolve(session, incident_id, text, by=by, now=now, seen=seen)
     check_text("text", text, MAX_TEXT)
     notice = get(session, incident_id)
-    if notice.merged_into_id is not None:
-        raise Conflict(f"incident {incident_id} is part of {notice.merged_into_id}; update that one")
-    if status and not may_follow(IncidentStatus(notice.status), status):
-        raise Conflict(f"incident {incident_id} is {notice.status} and cannot become {status}")
-    if notice.resolved_at and not status:
-        raise Conflict(
-            f"incident {incident_id} is resolved; give --status to reopen it or to add a postmortem"
-        )
+    _check_may_speak(session, notice, status, seen)
     is_first = notice.published_at is None
     reopened = status in UNRESOLVED and notice.resolved_at is not None
     tree = load_tree(session)
     enter(notice, status or IncidentStatus(notice.status), now)
     notice.taken_over = True
     notice.published_at = notice.published_at or now
+    notice.next_update_at = None  # kept: this is that word
     declare(session, tree, notice, services or {}, now)
+    details.apply(session, tree, notice, more, by=by, now=now)
+    for fallback in declared:
+        fallbacks.add(session, notice, fallback, by=by, now=now, policy=policy)
     changes = after_change(session, tree, notice, now)
-    update = post(session, notice, text, changes, by=by, now=now)
+    update = post(session, notice, text, changes, by=by, now=now, deliver=deliver)
     kind = "incident.created" if is_first else "incident.reopened" if reopened else "incident.updated"
     tell(session, kind, notice, update, now)
     failures.settle(session, now=now)
     return notice
+
+
+def _check_may_speak(
+    session: Session, notice: Notice, status: IncidentStatus | None, seen: str | None
+) -> None:
+    if notice.merged_into_id is not None:
+        raise Conflict(f"incident {notice.id} is part of {notice.merged_into_id}; update that one")
+    if status and not may_follow(IncidentStatus(notice.status), status):
+        raise Conflict(f"incident {notice.id} is {notice.status} and cannot become {status}")
+    if notice.resolved_at and not status:
+        raise Conflict(f"incident {notice.id} is resolved; give --status to reopen it or to add a postmortem")
+    check_seen(session, notice, seen)
+
+
+def check_seen(session: Session, notice: Notice, seen: str | None) -> None:
+    """Raise Conflict when a person has spoken since the update `seen`: two must not talk past each other."""
+    if seen is None:
+        return
+    read = session.scalar(select(Update.position).where(Update.id == seen, Update.notice_id == notice.id))
+    newer = select(Update).where(Update.notice_id == notice.id, Update.author != MONITOR)
+    if read is not None:
+        newer = newer.where(Update.position > read)
+    if (other := session.scalars(newer.order_by(Update.position.desc()).limit(1)).first()) is not None:
+        raise Conflict(f"{other.author} has posted an update since you looked; read it before you publish")
 
 
 def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> Notice:
@@ -149,13 +224,16 @@ def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> No
     return notice
 
 
-def resolve(session: Session, incident_id: str, text: Text, *, by: str, now: datetime) -> Notice:
+def resolve(
+    session: Session, incident_id: str, text: Text, *, by: str, now: datetime, seen: str | None = None
+) -> Notice:
     """Say that it is over. What people declared ends; what is still measured as failing stays published."""
     take_turns(session)
     check_text("text", text, MAX_TEXT)
     notice = get(session, incident_id)
     if notice.resolved_at is not None:
         raise Conflict(f"incident {incident_id} is resolved already")
+    check_seen(session, notice, seen)
     notice.taken_over = True
     notice.published_at = notice.published_at or now
     end(session, load_tree(session), notice, text, by=by, now=now)

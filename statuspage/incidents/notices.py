@@ -16,7 +16,7 @@ from statuspage.incidents.rules import (
     worst,
 )
 from statuspage.incidents.snapshot import Text
-from statuspage.incidents.tables import Interval, Notice, NoticeService, Revision, Service, Update
+from statuspage.incidents.tables import Notice, NoticeService, Revision, Service, Update
 from statuspage.kernel.errors import Invalid
 from statuspage.kernel.events import emit
 
@@ -26,53 +26,17 @@ MAX_TEXT = 20_000
 
 
 def check_text(field: str, text: Text, limit: int) -> None:
-    """Both languages are needed. Raises Invalid naming the one that is missing or too long."""
-    for language in ("pl", "en"):
-        if not text[language].strip():
-            raise Invalid(f"{field}_{language}", "is empty; readers need it in both languages")
-        if len(text[language]) > limit:
-            raise Invalid(
-                f"{field}_{language}", f"has {len(text[language])} characters; at most {limit} are allowed"
-            )
+    """One language is enough: under pressure the other may follow. Raises Invalid naming the field."""
+    if not text.pl.strip() and not text.en.strip():
+        raise Invalid(f"{field}_pl", "is empty in both languages; write it in one of them at least")
+    for language, said in (("pl", text.pl), ("en", text.en)):
+        if len(said) > limit:
+            raise Invalid(f"{field}_{language}", f"has {len(said)} characters; at most {limit} are allowed")
 
 
 def name_of(service: Service) -> Text:
     """A service's name in both languages."""
     return Text(service.name_pl, service.name_en)
-
-
-def end(
-    session: Session,
-    tree: Tree,
-    notice: Notice,
-    text: Text,
-    *,
-    by: str,
-    now: datetime,
-    changes: Sequence[Change] = (),
-) -> Notice:
-    enter(notice, IncidentStatus.RESOLVED, now)
-    rows = rows_of(session, notice)
-    notice.ended_at = max(_ended_at(session, notice, rows) or now, notice.began_at)
-    for row in rows:
-        row.status = ServiceStatus.OPERATIONAL
-        row.declared = False
-    changes = [*changes, *republish(session, tree, now=now)]
-    update = post(session, notice, text, changes, by=by, now=now)
-    tell(session, "incident.resolved", notice, update, now)
-    return notice
-
-
-def _ended_at(session: Session, notice: Notice, rows: Sequence[NoticeService]) -> datetime | None:
-    """When the last affected service worked again, by measurement; None where that is still to come."""
-    if any(row.declared and row.status != ServiceStatus.OPERATIONAL for row in rows):
-        return None
-    own = select(Interval.ended_at).where(Interval.service_id.in_([row.service_id for row in rows]))
-    if session.execute(own.where(Interval.ended_at.is_(None)).limit(1)).first() is not None:
-        return None
-    return session.scalar(
-        own.where(Interval.ended_at > notice.began_at).order_by(Interval.ended_at.desc()).limit(1)
-    )
 
 
 def enter(notice: Notice, status: IncidentStatus, now: datetime) -> None:
@@ -173,8 +137,17 @@ def touch(notice: Notice, now: datetime) -> None:
     notice.version = (notice.version or 0) + 1
 
 
-def revise(session: Session, notice: Notice, before: dict[str, Any], *, by: str, now: datetime) -> None:
-    session.add(Revision(notice_id=notice.id, at=now, author=by, before=before))
+def revise(
+    session: Session,
+    notice: Notice,
+    before: dict[str, Any],
+    *,
+    by: str,
+    now: datetime,
+    update_id: str | None = None,
+) -> None:
+    """Keep what stood there before it is replaced."""
+    session.add(Revision(notice_id=notice.id, update_id=update_id, at=now, author=by, before=before))
     touch(notice, now)
 
 
@@ -210,11 +183,19 @@ def post(
 
 
 def tell(
-    session: Session, kind: str, notice: Notice, update: Update, now: datetime, *, only_untold: bool = False
+    session: Session,
+    kind: str,
+    notice: Notice,
+    update: Update,
+    now: datetime,
+    *,
+    only_untold: bool = False,
+    deliver: bool = True,
 ) -> None:
     """Emit what became public. Drafts emit nothing.
 
-    `only_untold`: mail goes to those alone who have not been told of this notice yet.
+    `only_untold`: mail goes to those alone who have not been told of this notice yet; without `deliver`, or
+    where the update itself is not to be delivered, to nobody.
     """
     if notice.published_at is None:
         return
@@ -237,7 +218,7 @@ def tell(
             "name_en": notice.name_en,
             "services": [row.service_id for row in rows],
             "codes": list(codes),
-            "deliver": update.deliver,
+            "deliver": deliver and update.deliver,
             "only_untold": only_untold,
         },
         at=now,

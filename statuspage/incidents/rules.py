@@ -70,6 +70,22 @@ class Policy(StrEnum):
     DRAFT = "draft"  # an operator decides; nothing public changes until then
 
 
+class FallbackState(StrEnum):
+    """What the duty officer declares about working on paper while a service fails."""
+
+    NOT_NEEDED = "not_needed"
+    PERMITTED = "permitted"
+    WITHDRAWN = "withdrawn"
+
+
+class MessageHandling(StrEnum):
+    """What becomes of messages that were sent while a service failed."""
+
+    KEPT = "kept"  # handled later; not to be sent again
+    REJECTED = "rejected"  # the sender was told so
+    RESEND = "resend"  # lost or in doubt: to be sent again
+
+
 SEVERITY: Mapping[ServiceStatus, int] = {status: rank for rank, status in enumerate(ServiceStatus)}
 OUTAGES = frozenset({ServiceStatus.PARTIAL_OUTAGE, ServiceStatus.MAJOR_OUTAGE})
 UNRESOLVED = frozenset({IncidentStatus.INVESTIGATING, IncidentStatus.IDENTIFIED, IncidentStatus.MONITORING})
@@ -99,6 +115,14 @@ def worst(statuses: Iterable[ServiceStatus]) -> ServiceStatus:
 def impact_of(statuses: Iterable[ServiceStatus]) -> Impact:
     """The impact (and page indicator) that these statuses amount to."""
     return _IMPACT[worst(statuses)]
+
+
+def needs_second_person(impact: Impact, four_eyes_from: str) -> bool:
+    """Whether what has this impact is published by two; `four_eyes_from` is an impact, or "never"."""
+    order = [Impact.NONE, Impact.MINOR, Impact.MAJOR, Impact.CRITICAL]
+    if four_eyes_from == "never" or impact not in order:
+        return False
+    return order.index(impact) >= order.index(Impact(four_eyes_from))
 
 
 def indicator_description(indicator: Impact) -> str:

@@ -3,21 +3,32 @@
 `statuspage.incidents.snapshots` builds it; here are only its shapes.
 """
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
 
-from statuspage.incidents.rules import Impact, ServiceStatus
+from statuspage.incidents.rules import FallbackState, Impact, MessageHandling, ServiceStatus
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text in both languages."""
+    """A text in both languages. One may be missing: then it is read in the other, and says so."""
 
     pl: str
     en: str
 
     def __getitem__(self, language: str) -> str:
-        return self.pl if language == "pl" else self.en
+        return getattr(self, self.language_for(language))  # type: ignore[no-any-return]
+
+    def language_for(self, language: str) -> str:
+        """The language that a reader of `language` gets: his own, or the other where his is missing."""
+        other = "en" if language == "pl" else "pl"
+        return other if not getattr(self, language).strip() and getattr(self, other).strip() else language
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is nothing left to translate."""
+        return bool(self.pl.strip()) == bool(self.en.strip())
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +105,62 @@ class AffectedView:
     status: ServiceStatus  # in this notice, now
     worst_status: ServiceStatus
     by_parent: bool
+    functions: tuple[str, ...] = ()  # those affected; none named: the whole service
+    channels: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NamedView:
+    """A service that a notice names."""
+
+    id: str
+    code: str
+    name: Text
+
+
+@dataclass(frozen=True, slots=True)
+class HandlingView:
+    """What happens to messages that were sent in a window."""
+
+    service: NamedView | None  # None: all that are affected
+    handling: MessageHandling
+    sent_from: datetime | None  # None: since the incident began
+    sent_until: datetime | None  # None: until it ends
+    text: Text
+    declared_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class FallbackView:
+    """What was declared about the emergency procedure."""
+
+    id: str
+    service: NamedView
+    function: str  # "": the whole service
+    state: FallbackState
+    reference: str
+    begins_at: datetime
+    ends_at: datetime | None  # None: until it is withdrawn or the incident is resolved
+    instructions: Text
+    legal_basis: Text
+    enter_within: timedelta
+    declared_at: datetime
+    withdrawn_at: datetime | None
+    is_current: bool  # not replaced by a later declaration
+
+    @property
+    def enter_by(self) -> datetime | None:
+        """Until when what went on paper has to be entered; None while it is not known when paper ends."""
+        over_at = min((at for at in (self.withdrawn_at, self.ends_at) if at), default=None)
+        return over_at + self.enter_within if over_at and self.state is not FallbackState.NOT_NEEDED else None
+
+    def is_permitted(self, at: datetime) -> bool:
+        """Whether paper is allowed at that moment, or will be."""
+        return (
+            self.is_current
+            and self.state is FallbackState.PERMITTED
+            and (self.ends_at is None or at < self.ends_at)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +223,15 @@ class NoticeView:
     updates: tuple[UpdateView, ...]  # newest first
     revisions: tuple[RevisionView, ...]  # newest first
     ended_at: datetime | None = None  # when it worked again; `resolved_at` is when that was said
+    unaffected: tuple[NamedView, ...] = ()  # services of which it is said that they work
+    handlings: tuple[HandlingView, ...] = ()  # those in force, in page order
+    fallbacks: tuple[FallbackView, ...] = ()  # newest declaration first
+    is_backfilled: bool = False
+
+    @property
+    def current_fallbacks(self) -> tuple[FallbackView, ...]:
+        """The last word for each service and function."""
+        return tuple(fallback for fallback in self.fallbacks if fallback.is_current)
 
     @property
     def is_open(self) -> bool:
@@ -174,6 +250,7 @@ class PageSnapshot:
     groups: tuple[GroupView, ...]
     incidents: tuple[NoticeView, ...]  # all published, newest first
     maintenances: tuple[NoticeView, ...]  # all published, newest first
+    merged: Mapping[str, str] = field(default_factory=dict)  # incident → the one that it is part of
 
     @property
     def services(self) -> tuple[ServiceView, ...]:

@@ -9,22 +9,19 @@ from typing import cast
 from sqlalchemy import String, case, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from statuspage.incidents.notice_views import notice_views
 from statuspage.incidents.publication import Tree, load_edges
 from statuspage.incidents.rules import Impact, MaintenanceStatus, NoticeKind, ServiceStatus, impact_of, worst
 from statuspage.incidents.snapshot import (
-    AffectedView,
-    ChangeView,
     Day,
     GroupView,
     IntervalView,
     NoticeView,
     PageSnapshot,
-    RevisionView,
     ServiceView,
     Text,
-    UpdateView,
 )
-from statuspage.incidents.tables import Group, Interval, Notice, NoticeService, Revision, Service, Update
+from statuspage.incidents.tables import Group, Interval, Notice, Service
 from statuspage.incidents.uptime import UNKNOWN, Span, Totals, account_day, local_days
 from statuspage.kernel.events import last_seq
 
@@ -80,6 +77,7 @@ class SnapshotBuilder:
             maintenances=tuple(
                 sorted(maintenances, key=lambda n: (n.scheduled_for or n.created_at, n.id), reverse=True)
             ),
+            merged=_merged(session),
         )
 
     # --- services ---
@@ -197,7 +195,7 @@ class SnapshotBuilder:
         current = {id: (updated_at, version) for id, updated_at, version in session.execute(public)}
         known = {view.id: (view.updated_at, view.version) for view in self._notices.values()}
         stale = [id for id, state in current.items() if known.get(id) != state]
-        for view in _notice_views(session, stale):
+        for view in notice_views(session, stale):
             self._notices[view.id] = view
         self._notices = {id: view for id, view in self._notices.items() if id in current}
         return list(self._notices.values())
@@ -237,6 +235,16 @@ def _service_view(service: Service, tree: Tree, codes: Mapping[str, str], histor
 
 def _indicator(groups: Iterable[GroupView]) -> Impact:
     return impact_of(group.status for group in groups)
+
+
+def _merged(session: Session) -> dict[str, str]:
+    """Incident → the one that it is part of: an address that was published once leads somewhere for good."""
+    rows = session.execute(
+        select(Notice.id, Notice.merged_into_id).where(
+            Notice.merged_into_id.is_not(None), Notice.published_at.is_not(None)
+        )
+    )
+    return dict(rows.all())  # type: ignore[arg-type]
 
 
 def _marks(session: Session, since: datetime) -> dict[str, object]:
@@ -285,91 +293,3 @@ def _windows_by_service(maintenances: Iterable[NoticeView]) -> dict[str, list[Sp
         for affected in notice.affected:
             found[affected.id].append(span)
     return found
-
-
-def _notice_views(session: Session, ids: Sequence[str]) -> list[NoticeView]:
-    if not ids:
-        return []
-    affected: dict[str, list[AffectedView]] = defaultdict(list)
-    for row, service in session.execute(
-        select(NoticeService, Service)
-        .join(Service)
-        .where(NoticeService.notice_id.in_(ids))
-        .order_by(NoticeService.by_parent, Service.position)
-    ):
-        affected[row.notice_id].append(_affected_view(row, service))
-    updates: dict[str, list[UpdateView]] = defaultdict(list)
-    for update in session.scalars(
-        select(Update).where(Update.notice_id.in_(ids)).order_by(Update.position.desc())
-    ):
-        updates[update.notice_id].append(_update_view(update))
-    revisions: dict[str, list[RevisionView]] = defaultdict(list)
-    for revision in session.scalars(
-        select(Revision).where(Revision.notice_id.in_(ids)).order_by(Revision.id.desc())
-    ):
-        before = tuple((key, str(value)) for key, value in revision.before.items())
-        revisions[revision.notice_id].append(RevisionView(revision.at, revision.update_id, before))
-    return [
-        _notice_view(notice, affected[notice.id], updates[notice.id], revisions[notice.id])
-        for notice in session.scalars(select(Notice).where(Notice.id.in_(ids)))
-        if notice.published_at is not None
-    ]
-
-
-def _affected_view(row: NoticeService, service: Service) -> AffectedView:
-    return AffectedView(
-        id=service.id,
-        code=service.code,
-        name=Text(service.name_pl, service.name_en),
-        status=ServiceStatus(row.status),
-        worst_status=ServiceStatus(row.worst_status),
-        by_parent=row.by_parent,
-    )
-
-
-def _update_view(update: Update) -> UpdateView:
-    return UpdateView(
-        id=update.id,
-        notice_id=update.notice_id,
-        status=update.status,
-        text=Text(update.text_pl, update.text_en),
-        author=update.author,
-        created_at=update.created_at,
-        updated_at=update.updated_at,
-        display_at=update.display_at,
-        affected=tuple(
-            ChangeView(c["id"], c["code"], Text(c["name_pl"], c["name_en"]), c["old_status"], c["new_status"])
-            for c in update.affected
-        ),
-        deliver=update.deliver,
-    )
-
-
-def _notice_view(
-    notice: Notice,
-    affected: Sequence[AffectedView],
-    updates: Sequence[UpdateView],
-    revisions: Sequence[RevisionView],
-) -> NoticeView:
-    return NoticeView(
-        id=notice.id,
-        kind=notice.kind,
-        name=Text(notice.name_pl, notice.name_en),
-        status=notice.status,
-        impact=Impact(notice.impact),
-        began_at=notice.began_at,
-        detected_at=notice.detected_at,
-        created_at=notice.created_at,
-        updated_at=notice.updated_at,
-        published_at=notice.published_at or notice.created_at,
-        monitoring_at=notice.monitoring_at,
-        resolved_at=notice.resolved_at,
-        next_update_at=notice.next_update_at,
-        scheduled_for=notice.scheduled_for,
-        scheduled_until=notice.scheduled_until,
-        version=notice.version,
-        affected=tuple(affected),
-        updates=tuple(updates),
-        revisions=tuple(revisions),
-        ended_at=notice.ended_at,
-    )

@@ -111,6 +111,7 @@ class Notice(Base):
     scheduled_for: Mapped[datetime | None]  # planned work only
     scheduled_until: Mapped[datetime | None]
     merged_into_id: Mapped[str | None] = mapped_column(ForeignKey("notices.id"))
+    backfilled: Mapped[bool] = mapped_column(default=False)  # entered afterwards; nobody was alerted
     version: Mapped[int] = mapped_column(default=1)  # for iCalendar SEQUENCE and for conflicting edits
 
 
@@ -125,7 +126,64 @@ class NoticeService(Base):
     worst_status: Mapped[str]  # kept after recovery: what it was affected by
     by_parent: Mapped[bool] = mapped_column(default=False)  # impacted through a parent, not failing itself
     declared: Mapped[bool] = mapped_column(default=False)  # a person said so; measurements do not change it
+    functions: Mapped[list[str]] = mapped_column(JSON, default=list)  # those affected; none: all
+    channels: Mapped[list[str]] = mapped_column(JSON, default=list)
     added_at: Mapped[datetime]
+
+
+class NoticeUnaffected(Base):
+    """A service of which a notice says that it is not affected."""
+
+    __tablename__ = "notice_unaffected"
+
+    notice_id: Mapped[str] = mapped_column(ForeignKey("notices.id"), primary_key=True)
+    service_id: Mapped[str] = mapped_column(ForeignKey("services.id"), primary_key=True)
+
+
+class Handling(Base):
+    """What happens to messages sent in a window. A later word on the same service replaces it; the row stays."""
+
+    __tablename__ = "handlings"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    notice_id: Mapped[str] = mapped_column(ForeignKey("notices.id"), index=True)
+    service_id: Mapped[str | None] = mapped_column(ForeignKey("services.id"))  # None: all that are affected
+    handling: Mapped[str]  # rules.MessageHandling
+    sent_from: Mapped[datetime | None]
+    sent_until: Mapped[datetime | None]
+    text_pl: Mapped[str] = mapped_column(default="")
+    text_en: Mapped[str] = mapped_column(default="")
+    declared_by: Mapped[str]
+    declared_at: Mapped[datetime]
+    replaced_at: Mapped[datetime | None]
+
+
+class Fallback(Base):
+    """A declaration about the emergency procedure, for a service or one function of it.
+
+    A later declaration for the same replaces it; the row stays, because people acted on it.
+    """
+
+    __tablename__ = "fallbacks"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    notice_id: Mapped[str] = mapped_column(ForeignKey("notices.id"), index=True)
+    service_id: Mapped[str] = mapped_column(ForeignKey("services.id"))
+    function: Mapped[str] = mapped_column(default="")  # "": the whole service
+    state: Mapped[str]  # rules.FallbackState
+    reference: Mapped[str] = mapped_column(index=True)  # what traders quote
+    begins_at: Mapped[datetime]
+    ends_at: Mapped[datetime | None]  # None: until withdrawn or resolved
+    instructions_pl: Mapped[str] = mapped_column(default="")
+    instructions_en: Mapped[str] = mapped_column(default="")
+    legal_basis_pl: Mapped[str] = mapped_column(default="")
+    legal_basis_en: Mapped[str] = mapped_column(default="")
+    enter_within_s: Mapped[int]  # after it ended, to enter what went on paper
+    declared_by: Mapped[str]
+    declared_at: Mapped[datetime]
+    withdrawn_by: Mapped[str | None]
+    withdrawn_at: Mapped[datetime | None]
+    replaced_at: Mapped[datetime | None]
 
 
 class Update(Base):
@@ -145,6 +203,43 @@ class Update(Base):
     position: Mapped[int]  # order within the notice; several may share an instant
     affected: Mapped[list[dict[str, Any]]] = mapped_column(JSON)  # [{id, code, name, old_status, new_status}]
     deliver: Mapped[bool] = mapped_column(default=True)
+
+
+class Act(Base):
+    """Something that a person wants to publish: a draft, one that waits for a second person or its time, or done."""
+
+    __tablename__ = "acts"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    state: Mapped[str] = mapped_column(index=True)  # acts.ActState
+    content: Mapped[dict[str, Any]] = mapped_column(JSON)  # acts.Content
+    notice_id: Mapped[str | None] = mapped_column(ForeignKey("notices.id"), index=True)
+    version: Mapped[int] = mapped_column(default=1)  # for two who edit the same draft
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    edited_by: Mapped[str]
+    edited_at: Mapped[datetime]
+    publish_at: Mapped[datetime | None]  # by itself, at that time
+    approved_by: Mapped[str | None]  # the second person
+    broke_glass: Mapped[str] = mapped_column(default="")  # why it was published without one
+    done_at: Mapped[datetime | None]
+    failed: Mapped[str] = mapped_column(default="")  # why it could not be published at its time
+
+
+class Template(Base):
+    """Prepared words for a situation, with variables in braces."""
+
+    __tablename__ = "templates"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str]  # acts.ActKind
+    title_pl: Mapped[str] = mapped_column(default="")
+    title_en: Mapped[str] = mapped_column(default="")
+    text_pl: Mapped[str] = mapped_column(default="")
+    text_en: Mapped[str] = mapped_column(default="")
+    status: Mapped[str] = mapped_column(default="")  # rules.IncidentStatus, or "" to leave it
+    position: Mapped[int] = mapped_column(default=0)
 
 
 class Revision(Base):

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from statuspage.incidents.rules import ServiceStatus
+from statuspage.incidents.rules import FallbackState, ServiceStatus
 from statuspage.incidents.snapshot import Text
 
 _CAUSES = (
@@ -120,9 +120,53 @@ def recovered(names: Sequence[Text]) -> Text:
     )
 
 
+_FALLBACK = {
+    FallbackState.PERMITTED: (
+        "Procedura awaryjna jest dozwolona: {}, nr {}. Prosimy podawać ten numer na dokumentach papierowych.",
+        "The fallback procedure is allowed: {}, no. {}. Please quote this number on paper documents.",
+    ),
+    FallbackState.NOT_NEEDED: (
+        "Procedura awaryjna nie jest potrzebna: {} (nr {}).",
+        "The fallback procedure is not needed: {} (no. {}).",
+    ),
+    FallbackState.WITHDRAWN: (
+        "Procedura awaryjna nie jest już dozwolona: {}, nr {}. Rozpoczęte na papierze czynności można dokończyć; "
+        "dane trzeba potem wprowadzić do systemu.",
+        "The fallback procedure is no longer allowed: {}, no. {}. What was begun on paper may be finished; "
+        "the data must then be entered into the system.",
+    ),
+}
+
+
+def fallback(name: Text, state: FallbackState, reference: str, function: str) -> Text:
+    """Paper is allowed, not needed, or allowed no longer."""
+    what = f" – {function}" if function else ""
+    pl, en = _FALLBACK[state]
+    return Text(pl.format(name.pl + what, reference), en.format(name.en + what, reference))
+
+
 def merged(into: Text) -> Text:
     """It turned out to be part of another incident."""
-    return Text(f"To część innego zdarzenia: „{into.pl}”.", f"This is part of another incident: “{into.en}”.")
+    return Text(
+        f"To część innego zdarzenia: „{into['pl']}”.", f"This is part of another incident: “{into['en']}”."
+    )
+
+
+def took_in(other: Text) -> Text:
+    """Another incident turned out to be part of this one."""
+    return Text(
+        f"Zdarzenie „{other['pl']}” jest częścią tej awarii.",
+        f"“{other['en']}” is part of this incident.",
+    )
+
+
+def corrected(*, begin: bool, end: bool) -> Text:
+    """A time was put right; the old one stands among the corrections."""
+    if begin and end:
+        return Text("Poprawiliśmy godzinę początku i końca.", "We have corrected when it began and ended.")
+    if begin:
+        return Text("Poprawiliśmy godzinę początku.", "We have corrected when it began.")
+    return Text("Poprawiliśmy godzinę końca.", "We have corrected when it ended.")
 
 
 MAINTENANCE_BEGUN = Text("Prace planowe rozpoczęły się.", "The planned work has begun.")

@@ -142,6 +142,25 @@ class Incidents:
             description="A failure so soon after recovery reopens the incident; ticket answers wait so long."
         ),
     ] = timedelta(minutes=10)
+    fallback_prefix: Annotated[
+        str,
+        Meta(pattern="^[A-Z]{1,6}$", description="Letters before the number of a permission to use paper."),
+    ] = "AW"
+    fallback_legal_basis_pl: Annotated[
+        str, Meta(description="Legal basis of such permissions, in Polish, where the officer names none.")
+    ] = ""
+    fallback_legal_basis_en: Annotated[str, Meta(description="The same in English.")] = ""
+    four_eyes_from: Annotated[
+        str,
+        Meta(
+            pattern="^(never|minor|major|critical)$",
+            description="Impact from which what a person publishes needs a second one; never: no second is needed.",
+        ),
+    ] = "never"
+    enter_within: Annotated[
+        timedelta,
+        Meta(description="Within what time after its end paper has to be entered into the system."),
+    ] = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,8 +49,9 @@ def test_the_given_impact_wins_over_the_derived_one(story: Story) -> None:
     ("changes", "field"),
     [
         ({"services": {"NCTS3": ServiceStatus.MAJOR_OUTAGE}}, "service"),
-        ({"text": Text("Sprawdzamy.", " ")}, "text_en"),
-        ({"name": Text("", "x")}, "title_pl"),
+        ({"text": Text("", " ")}, "text_pl"),
+        ({"text": Text("", "x" * 20_001)}, "text_en"),
+        ({"name": Text("", "")}, "title_pl"),
         ({"name": Text("x" * 201, "x")}, "title_pl"),
         ({"status": IncidentStatus.RESOLVED}, "status"),
     ],
