@@ -5,7 +5,15 @@ Polish stands in core.po.
 from collections.abc import Mapping
 from enum import StrEnum
 
-from statuspage.incidents.rules import Impact, IncidentStatus, MaintenanceStatus, NoticeKind, ServiceStatus
+from statuspage.incidents.rules import (
+    FallbackState,
+    Impact,
+    IncidentStatus,
+    MaintenanceStatus,
+    MessageHandling,
+    NoticeKind,
+    ServiceStatus,
+)
 from statuspage.kernel.i18n import Catalogues
 
 SERVICE: Mapping[str, str] = {
@@ -56,12 +64,28 @@ KIND: Mapping[str, str] = {
     NoticeKind.MAINTENANCE: "planned work",
 }
 
+CHANNELS: Mapping[str, str] = {"web": "web form", "webservice": "web service", "email": "e-mail"}
+
+FALLBACK: Mapping[str, str] = {
+    FallbackState.PERMITTED: "Paper is allowed",
+    FallbackState.NOT_NEEDED: "Paper is not needed",
+    FallbackState.WITHDRAWN: "Paper is no longer allowed",
+}
+
+HANDLING: Mapping[str, str] = {
+    MessageHandling.KEPT: "They are kept and will be handled. Do not send them again.",
+    MessageHandling.REJECTED: "They were rejected. Send them when the service works again.",
+    MessageHandling.RESEND: "They must be sent again when the service works.",
+}
+
 MSGIDS: Mapping[type[StrEnum], Mapping[str, str]] = {
     ServiceStatus: SERVICE,
     IncidentStatus: INCIDENT,
     MaintenanceStatus: MAINTENANCE,
     Impact: IMPACT,
     NoticeKind: KIND,
+    FallbackState: FALLBACK,
+    MessageHandling: HANDLING,
 }
 
 

@@ -13,7 +13,10 @@ import msgspec
 from statuspage.incidents.rules import UNRESOLVED, MaintenanceStatus, NoticeKind, indicator_description
 from statuspage.incidents.snapshot import (
     ChangeView,
+    FallbackView,
     GroupView,
+    HandlingView,
+    NamedView,
     NoticeView,
     PageSnapshot,
     ServiceView,
@@ -210,14 +213,61 @@ class _Writer:
                     "status": a.status.value,
                     "worst_status": a.worst_status.value,
                     "by_parent": a.by_parent,
+                    "functions": list(a.functions),
+                    "channels": list(a.channels),
                 }
                 for a in notice.affected
             ],
+            "unaffected": [self._named(service) for service in notice.unaffected],
+            "messages": [self._handling(handling) for handling in notice.handlings],
+            "fallbacks": [self._fallback(fallback) for fallback in notice.fallbacks],
+            "backfilled": notice.is_backfilled,
             "updates": [{"id": u.id, "text_pl": u.text.pl, "text_en": u.text.en} for u in notice.updates],
             "revisions": [
                 {"at": self._instant(r.at), "update_id": r.update_id, "before": dict(r.before)}
                 for r in notice.revisions
             ],
+        }
+
+    @staticmethod
+    def _named(service: NamedView) -> Object:
+        return {
+            "id": service.id,
+            "code": service.code,
+            "name_pl": service.name.pl,
+            "name_en": service.name.en,
+        }
+
+    def _handling(self, handling: HandlingView) -> Object:
+        """What becomes of messages sent in a window; `service` null: of all affected services."""
+        return {
+            "service": self._named(handling.service) if handling.service else None,
+            "handling": handling.handling.value,
+            "sent_from": self._maybe(handling.sent_from),
+            "sent_until": self._maybe(handling.sent_until),
+            "text_pl": handling.text.pl,
+            "text_en": handling.text.en,
+            "declared_at": self._instant(handling.declared_at),
+        }
+
+    def _fallback(self, fallback: FallbackView) -> Object:
+        """A declaration about the emergency procedure; `current` false: a later one replaced it."""
+        return {
+            "id": fallback.id,
+            "service": self._named(fallback.service),
+            "function": fallback.function or None,
+            "state": fallback.state.value,
+            "reference": fallback.reference,
+            "begins_at": self._instant(fallback.begins_at),
+            "ends_at": self._maybe(fallback.ends_at),
+            "withdrawn_at": self._maybe(fallback.withdrawn_at),
+            "enter_by": self._maybe(fallback.enter_by),
+            "instructions_pl": fallback.instructions.pl,
+            "instructions_en": fallback.instructions.en,
+            "legal_basis_pl": fallback.legal_basis.pl,
+            "legal_basis_en": fallback.legal_basis.en,
+            "declared_at": self._instant(fallback.declared_at),
+            "current": fallback.is_current,
         }
 
     def _maybe(self, at: datetime | None) -> str | None:

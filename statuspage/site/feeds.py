@@ -7,6 +7,7 @@ changed would stay silent after its first message. Nothing here reads the clock,
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache, lru_cache
 from html import escape
 from typing import Any
@@ -18,7 +19,7 @@ from icalendar import Calendar, Event, Timezone
 
 from statuspage.incidents import words
 from statuspage.incidents.rules import MaintenanceStatus
-from statuspage.incidents.snapshot import NoticeView, PageSnapshot, Text, UpdateView
+from statuspage.incidents.snapshot import FallbackView, NoticeView, PageSnapshot, Text, UpdateView
 from statuspage.kernel import i18n
 from statuspage.kernel.config import Page
 from statuspage.kernel.markdown import one_line, printable, to_html
@@ -35,6 +36,8 @@ SUBTITLE = Text(
 )
 AFFECTED = Text("Dotyczy", "Concerns")
 SCHEDULE = Text("Termin", "When")
+MESSAGES = Text("Komunikaty już wysłane", "Messages already sent")
+ENTER = Text("Wprowadzenie danych z papieru", "Enter what went on paper")
 
 # The year in a tag: URI says who owned the name at that time (RFC 4151); it must never change.
 TAG_YEAR = "2026"
@@ -62,7 +65,7 @@ def atom(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> by
 
 
 def ics(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
-    """iCalendar (RFC 5545): planned work, for the calendars of those who plan around it."""
+    """iCalendar (RFC 5545): planned work, and until when what went on paper has to be entered."""
     place = _Place(page, base_url, language)
     calendar = Calendar()
     calendar.add("prodid", "-//statuspage//planned work//EN")
@@ -70,6 +73,8 @@ def ics(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> byt
     calendar.add("x-wr-calname", place.page_name)
     calendar.add("x-wr-timezone", page.time_zone)
     parts = [_event(notice, place) for notice in snapshot.maintenances[:NEWEST]]
+    for notice in snapshot.incidents[:NEWEST]:
+        parts += [_deadline(notice, f, place) for f in notice.current_fallbacks if f.enter_by is not None]
     head, end, tail = calendar.to_ical().partition(b"END:VCALENDAR")
     # There must be at least one component (RFC 5545 section 3.6).
     return b"".join([head, *(parts or [_utc()]), end, tail])
@@ -95,6 +100,16 @@ class _Place:
     def tag(self, specific: str) -> str:
         """A permanent name (RFC 4151)."""
         return f"tag:{self.host},{TAG_YEAR}:{specific}"
+
+    def window(self, begin: datetime, end: datetime | None) -> str:
+        """`2026-11-21 06:30 – 09:40 (UTC+1)`; without an end where there is none yet."""
+        zone = ZoneInfo(self.page.time_zone)
+        begin = begin.astimezone(zone)
+        if end is None:
+            return f"{begin:%Y-%m-%d %H:%M} – ({i18n.offset(begin, zone)})"
+        end = end.astimezone(zone)
+        last = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
+        return f"{begin:%Y-%m-%d %H:%M} – {last} ({i18n.offset(end, zone)})"
 
     def permalink(self, notice: NoticeView) -> str:
         return f"{self.base_url}/incidents/{notice.id}"
@@ -161,10 +176,22 @@ def _facts(notice: NoticeView, place: _Place) -> Iterator[str]:
         names = ", ".join(one_line(affected.name[language]) for affected in notice.affected)
         yield f"{AFFECTED[language]}: {names}"
     if notice.scheduled_for is not None and notice.scheduled_until is not None:
-        zone = ZoneInfo(place.page.time_zone)
-        begin, end = notice.scheduled_for.astimezone(zone), notice.scheduled_until.astimezone(zone)
-        last = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
-        yield f"{SCHEDULE[language]}: {begin:%Y-%m-%d %H:%M} – {last} ({i18n.offset(end, zone)})"
+        yield f"{SCHEDULE[language]}: {place.window(notice.scheduled_for, notice.scheduled_until)}"
+    for handling in notice.handlings:
+        who = f" ({one_line(handling.service.name[language])})" if handling.service else ""
+        yield f"{MESSAGES[language]}{who}: {words.status_word(_catalogues(), language, handling.handling)}"
+    for fallback in notice.current_fallbacks:
+        yield _paper(fallback, place)
+
+
+def _paper(fallback: FallbackView, place: _Place) -> str:
+    """`Paper is allowed: NCTS2, AW-7, 2026-11-21 06:30 – 09:40 (UTC+1)`."""
+    word = words.status_word(_catalogues(), place.language, fallback.state)
+    end = fallback.withdrawn_at or fallback.ends_at
+    return (
+        f"{word}: {one_line(fallback.service.name[place.language])}, {one_line(fallback.reference)}, "
+        f"{place.window(fallback.begins_at, end)}"
+    )
 
 
 @cache
@@ -192,4 +219,26 @@ def _event(notice: NoticeView, place: _Place) -> bytes:
     event.add("url", place.permalink(notice))
     event.add("status", "CANCELLED" if is_cancelled else "CONFIRMED")
     event.add("transp", "TRANSPARENT")  # it does not make the reader busy
+    return bytes(event.to_ical())
+
+
+@lru_cache(maxsize=NEWEST)
+def _deadline(notice: NoticeView, fallback: FallbackView, place: _Place) -> bytes:
+    """The last moment to enter what went on paper, as an event of its own with the declaration's identity."""
+    enter_by = fallback.enter_by
+    if enter_by is None:
+        raise AssertionError("only declarations that are over have a deadline")
+    name = one_line(fallback.service.name[place.language])
+    event = Event()
+    event.add("uid", f"{fallback.id}@{place.host}")
+    event.add("sequence", notice.version)
+    event.add("dtstamp", notice.updated_at)
+    event.add("last-modified", notice.updated_at)
+    event.add("dtstart", enter_by)
+    event.add("dtend", enter_by)
+    event.add("summary", f"{ENTER[place.language]}: {name}, {one_line(fallback.reference)}")
+    event.add("description", _paper(fallback, place))
+    event.add("url", place.permalink(notice))
+    event.add("status", "CONFIRMED")
+    event.add("transp", "TRANSPARENT")
     return bytes(event.to_ical())

@@ -95,10 +95,13 @@ def history(view: View, key: str) -> str | None:
 
 def notice(view: View, key: str) -> str | None:
     """The permalink of an incident or of planned work."""
-    found = next((n for n in (*view.snapshot.incidents, *view.snapshot.maintenances) if n.id == key), None)
+    wanted = view.snapshot.merged.get(key, key)
+    found = next((n for n in (*view.snapshot.incidents, *view.snapshot.maintenances) if n.id == wanted), None)
     if found is None:
         return None
-    return view.page(f"/incidents/{key}", "site/notice.html", card=view.card(found))
+    return view.page(
+        f"/incidents/{wanted}", "site/notice.html", card=view.card(found), merged_from=key != wanted
+    )
 
 
 def service(view: View, key: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from statuspage.incidents.rules import MaintenanceStatus, NoticeKind, ServiceStatus, worst
+from statuspage.incidents.rules import IncidentStatus, MaintenanceStatus, NoticeKind, ServiceStatus, worst
 from statuspage.incidents.snapshot import (
     AffectedView,
     GroupView,
@@ -18,15 +18,16 @@ from statuspage.incidents.snapshot import (
     NoticeView,
     PageSnapshot,
     ServiceView,
+    Text,
     UpdateView,
 )
 from statuspage.incidents.texts import plain_cause
-from statuspage.incidents.words import SHAPES, notice_word, service_word, status_word
+from statuspage.incidents.words import CHANNELS, SHAPES, notice_word, service_word, status_word
 from statuspage.kernel import web
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import format_clock, format_day, format_instant
-from statuspage.kernel.markdown import to_html
 from statuspage.site import charts
+from statuspage.site.evidence import Evidence, Said, evidence, said
 from statuspage.site.headline import UNKNOWN, shown_status
 
 
@@ -45,6 +46,7 @@ class Link:
 
     code: str
     name: str
+    scope: str = ""  # the functions and channels that are affected, where not all are
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +88,9 @@ class Post:
 
     at: datetime
     word: str
-    html: Markup
+    text: Said
     changes: tuple[Change, ...]
+    is_report: bool = False  # what was learnt, written after the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class Card:
 
     id: str
     name: str
+    name_lang: str  # "" where the title is in the reader's language
     badge: Badge
     word: str
     is_planned: bool
@@ -141,6 +145,8 @@ class Card:
     latest: Post | None
     posts: tuple[Post, ...]
     edits: tuple[Edit, ...]
+    evidence: Evidence
+    is_backfilled: bool
 
     @property
     def names(self) -> str:
@@ -233,6 +239,7 @@ class View:
         return Card(
             id=notice.id,
             name=notice.name[self.language],
+            name_lang=self._foreign(notice.name),
             badge=self._notice_badge(notice),
             word=notice_word(self.catalogues, self.language, notice.status),
             is_planned=is_planned,
@@ -253,6 +260,8 @@ class View:
             latest=posts[0] if posts else None,
             posts=posts,
             edits=self._edits(notice),
+            evidence=evidence(notice, self),
+            is_backfilled=notice.is_backfilled,
         )
 
     def _notice_badge(self, notice: NoticeView) -> Badge:
@@ -266,7 +275,18 @@ class View:
         status = affected.status if notice.is_open else affected.worst_status
         if notice.kind == NoticeKind.MAINTENANCE:
             status = ServiceStatus.UNDER_MAINTENANCE
-        return self._badges[status], Link(affected.code, affected.name[self.language])
+        return self._badges[status], Link(affected.code, affected.name[self.language], self._scope(affected))
+
+    def _scope(self, affected: AffectedView) -> str:
+        """`transit declaration, arrival notification (web service)`."""
+        gettext = self.catalogues.translator(self.language)
+        functions = ", ".join(gettext(function) for function in affected.functions)
+        channels = ", ".join(gettext(CHANNELS.get(channel, channel)) for channel in affected.channels)
+        return f"{functions} ({channels})" if functions and channels else functions or channels
+
+    def _foreign(self, text: Text) -> str:
+        found = text.language_for(self.language)
+        return "" if found == self.language else found
 
     def _impacted(self, notice: NoticeView) -> Impacted | None:
         children = tuple(affected for affected in notice.affected if affected.by_parent)
@@ -291,8 +311,9 @@ class View:
         return Post(
             at=update.display_at,
             word=notice_word(self.catalogues, self.language, update.status),
-            html=Markup(to_html(update.text[self.language])),  # noqa: S704 - sanitised there
+            text=said(update.text, self.language),
             changes=self._changes(update),
+            is_report=update.status == IncidentStatus.POSTMORTEM,
         )
 
     def _changes(self, update: UpdateView) -> tuple[Change, ...]:

@@ -5,9 +5,11 @@ from datetime import UTC, date, datetime, timedelta
 from typing import cast
 
 from statuspage.incidents.rules import (
+    FallbackState,
     Impact,
     IncidentStatus,
     MaintenanceStatus,
+    MessageHandling,
     NoticeKind,
     ServiceStatus,
     impact_of,
@@ -17,8 +19,11 @@ from statuspage.incidents.snapshot import (
     AffectedView,
     ChangeView,
     Day,
+    FallbackView,
     GroupView,
+    HandlingView,
     IntervalView,
+    NamedView,
     NoticeView,
     PageSnapshot,
     RevisionView,
@@ -289,6 +294,79 @@ def gateway_down() -> PageSnapshot:
     return page(statuses, incidents=(incident("gate", Text("PUESC nie działa", "PUESC does not work"), hit),))
 
 
+def on_paper() -> PageSnapshot:
+    """The gateway is down; what becomes of messages is said, and paper is allowed, withdrawn and not needed."""
+    snapshot = gateway_down()
+    (down, *others) = snapshot.incidents
+    ncts2, aes = (NamedView(identifier(f"svc{code}"), code, Text(code, code)) for code in ("NCTS2", "AES"))
+    allowed = FallbackView(
+        id=identifier("fbncts2"),
+        service=ncts2,
+        function="Transit declaration",
+        state=FallbackState.PERMITTED,
+        reference="AW-2041",
+        begins_at=NOW - timedelta(hours=2),
+        ends_at=NOW + timedelta(hours=6),
+        instructions=Text("Prosimy używać **wydruku**.", "Please use a **printed** form."),
+        legal_basis=Text("Art. 6 ust. 3 UKC", "Article 6(3) UCC"),
+        enter_within=timedelta(days=7),
+        declared_at=NOW - timedelta(hours=2),
+        withdrawn_at=None,
+        is_current=True,
+    )
+    over_at = NOW - timedelta(minutes=30)
+    return replace(
+        snapshot,
+        incidents=(
+            replace(
+                down,
+                unaffected=(NamedView(identifier("svcCRPA"), "CRPA", Text("CRPA", "CRPA")),),
+                handlings=(
+                    HandlingView(
+                        service=None,
+                        handling=MessageHandling.RESEND,
+                        sent_from=down.began_at,
+                        sent_until=down.began_at + timedelta(minutes=15),
+                        text=Text("Nie dotyczy SENT.", "Not those of SENT."),
+                        declared_at=NOW,
+                    ),
+                ),
+                fallbacks=(
+                    allowed,
+                    replace(
+                        allowed,
+                        id=identifier("fbaes"),
+                        service=aes,
+                        function="",
+                        state=FallbackState.WITHDRAWN,
+                        reference="AW-2042",
+                        withdrawn_at=over_at,
+                    ),
+                    replace(
+                        allowed,
+                        id=identifier("fbold"),
+                        state=FallbackState.NOT_NEEDED,
+                        reference="AW-2040",
+                        is_current=False,
+                    ),
+                ),
+            ),
+            *others,
+        ),
+    )
+
+
+def half_translated() -> PageSnapshot:
+    """Under pressure the officer wrote in Polish alone."""
+    snapshot = on_paper()
+    (down, *others) = snapshot.incidents
+    newest = replace(down.updates[0], text=Text("Winna jest **zapora**.", ""))
+    name = Text("Bramka PUESC nie przyjmuje komunikatów", "")
+    return replace(
+        snapshot, incidents=(replace(down, name=name, updates=(newest, *down.updates[1:])), *others)
+    )
+
+
 def planned() -> PageSnapshot:
     """Work under way, work tomorrow, work that was completed and work that was cancelled."""
     under = ServiceStatus.UNDER_MAINTENANCE
@@ -324,6 +402,7 @@ SCENARIOS = {
     "one slow": one_slow,
     "one down": one_down,
     "gateway down": gateway_down,
+    "on paper": on_paper,
     "planned": planned,
     "never measured": never_measured,
     "archive": archive,

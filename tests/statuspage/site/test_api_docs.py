@@ -33,6 +33,11 @@ def _atom_entry() -> str:
     return etree.tostring(entry, encoding="unicode").strip()
 
 
+def _on_paper() -> Any:
+    answers = api.render(snapshots.on_paper(), Page(), BASE_URL, "en")
+    return json.loads(answers["/api/v2/incidents.json"])["incidents"][0]["x_customs"]
+
+
 def _live_snapshot() -> str:
     message = json.loads(snapshot_message(snapshots.one_down(), "en"))
     message["components"] = [c for c in message["components"] if c["code"] == "NCTS2"]
@@ -63,6 +68,8 @@ def examples() -> dict[str, str]:
         "component": _pretty(next(c for c in components if c["name"] == "NCTS2")),
         "incident": _pretty({**_answer("incidents")["incidents"][0], "components": []}),
         "maintenance": _pretty({k: maintenance[k] for k in ("status", "scheduled_for", "scheduled_until")}),
+        "messages": _pretty(_on_paper()["messages"][0]),
+        "fallback": _pretty(_on_paper()["fallbacks"][0]),
         "atom": _atom_entry(),
         "event": calendar[calendar.index("BEGIN:VEVENT") : calendar.index("END:VEVENT") + len("END:VEVENT")],
         "live snapshot": _live_snapshot(),
