@@ -1,42 +1,26 @@
-"""Writes mails: an event becomes subject, text and HTML once per language, serialised once.
-
-What differs per recipient (address, Message-ID, links) is put in as bytes by `Template.fill`.
-"""
+"""Writes mails: an event becomes subject, text and HTML, once per language. `mime` makes bytes of them."""
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from email.header import Header
-from email.headerregistry import Address
-from email.message import EmailMessage
-from email.policy import SMTP
-from email.utils import format_datetime, parseaddr
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from notifiers.links import MANAGE, MANAGE_SLOT, UNSUBSCRIBE, UNSUBSCRIBE_SLOT, manage_url, unsubscribe_url
 from notifiers.rules import Broadcast, MailKind, clean_text, one_line
-from notifiers.tables import Message
-from statuspage.incidents.rules import IncidentStatus, MaintenanceStatus, ServiceStatus, worst
-from statuspage.incidents.snapshot import Text
+from statuspage.incidents.notice_views import notice_views
+from statuspage.incidents.rules import FallbackState, IncidentStatus, MaintenanceStatus, ServiceStatus, worst
+from statuspage.incidents.snapshot import FallbackView, HandlingView, Text
 from statuspage.incidents.tables import Notice, NoticeService, Service, Update
-from statuspage.incidents.words import IMPACT, notice_word, service_word
+from statuspage.incidents.words import IMPACT, notice_word, service_word, status_word
 from statuspage.kernel import web
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import Catalogues, format_duration_words, offset
 
-MANAGE = "manage"  # the signer's purposes
-UNSUBSCRIBE = "unsubscribe"
-MESSAGE_ID = "message-id"
-# As long as a signed token of a 12-character id: what is wrapped around it stays right when it is replaced.
-MANAGE_SLOT = "manage000000.token-of-each-recipien"
-UNSUBSCRIBE_SLOT = "unsubs000000.token-of-each-recipien"
-_TO_SLOT = b"\x00to\x00"
-_ID_SLOT = b"\x00id\x00"
-_CRLF = "\r\n"
 _SHOWN_UNAFFECTED = 30
 _OVER = frozenset(
     {
@@ -90,6 +74,8 @@ class Story:
     next_update_at: datetime | None
     scheduled_for: datetime | None
     scheduled_until: datetime | None
+    handlings: tuple[HandlingView, ...] = ()
+    fallbacks: tuple[FallbackView, ...] = ()  # the last word on each service and function
 
     @property
     def is_over(self) -> bool:
@@ -130,6 +116,7 @@ def load_story(session: Session, event_kind: str, at: datetime, broadcast: Broad
         .order_by(Service.position)
     )
     is_late = notice.resolved_at is not None and update.status not in _OVER
+    (view,) = notice_views(session, [notice.id])
     return Story(
         event=event_kind,
         at=at,
@@ -155,6 +142,8 @@ def load_story(session: Session, event_kind: str, at: datetime, broadcast: Broad
         next_update_at=notice.next_update_at,
         scheduled_for=notice.scheduled_for,
         scheduled_until=notice.scheduled_until,
+        handlings=view.handlings,
+        fallbacks=view.current_fallbacks,
     )
 
 
@@ -244,9 +233,69 @@ def _incident_fact(story: Story, words: Words, *, full: bool) -> str:
     told = words.say(_SINCE[severity], who=who, time=time(story.began_at))
     if story.event == "incident.reopened":
         return f"{told} – {words.say(_('it is back since {time}'), time=time(story.at))}"
+    if paper := _paper_fact(story, words):
+        return f"{told} – {paper}"
     if story.event == "incident.updated":
         return f"{told} – {_news(story, words)}"
     return told
+
+
+def _paper_fact(story: Story, words: Words) -> str:
+    """`paper allowed, no. AW-7`; that it is no longer so, in the mail that tells it. Empty where nothing is said."""
+    allowed = [fallback for fallback in story.fallbacks if fallback.is_permitted(story.at)]
+    if allowed:
+        references = ", ".join(dict.fromkeys(one_line(fallback.reference) for fallback in allowed))
+        return words.say(_("paper allowed, no. {references}"), references=references)
+    ended = [fallback for fallback in story.fallbacks if fallback.withdrawn_at == story.at]
+    references = ", ".join(dict.fromkeys(one_line(fallback.reference) for fallback in ended))
+    return words.say(_("paper no longer allowed, no. {references}"), references=references) if ended else ""
+
+
+def answers(story: Story, words: Words) -> tuple["Detail", ...]:
+    """What whoever waits at the border asks: what of my messages, is paper allowed?"""
+    sent = [_sent_line(handling, words) for handling in story.handlings]
+    papers = [_paper_line(fallback, story, words) for fallback in story.fallbacks]
+    rows = ((_("Messages already sent"), sent), (_("Paper (fallback procedure)"), papers))
+    return tuple(
+        Detail(words.say(label), tuple(line for lines in values for line in lines))
+        for label, values in rows
+        if values
+    )
+
+
+def _sent_line(handling: HandlingView, words: Words) -> list[str]:
+    who = f"{one_line(handling.service.name[words.language])}: " if handling.service else ""
+    told = who + status_word(words.catalogues, words.language, handling.handling)
+    if handling.sent_from and handling.sent_until:
+        window = words.window(handling.sent_from, handling.sent_until, full=True)
+        told = f"{told} {words.say(_('Those sent {window}.'), window=window)}"
+    text = clean_text(handling.text[words.language]).strip()
+    return [told, *text.splitlines()]
+
+
+def _paper_line(fallback: FallbackView, story: Story, words: Words) -> list[str]:
+    function = f" – {words.say(fallback.function)}" if fallback.function else ""
+    who = one_line(fallback.service.name[words.language]) + function
+    word = status_word(words.catalogues, words.language, fallback.state)
+    told = words.say(
+        _("{word}: {who}, no. {reference}"), word=word, who=who, reference=one_line(fallback.reference)
+    )
+    lines = [told]
+    end = fallback.withdrawn_at or fallback.ends_at
+    if fallback.state is not FallbackState.NOT_NEEDED:
+        begins = words.full(fallback.begins_at)
+        lines.append(
+            words.window(fallback.begins_at, end, full=True)
+            if end
+            else words.say(_("from {time} until it is withdrawn"), time=begins)
+        )
+    if fallback.enter_by and not fallback.is_permitted(story.at):
+        lines.append(words.say(_("Enter what went on paper by {time}."), time=words.full(fallback.enter_by)))
+    instructions = clean_text(fallback.instructions[words.language]).strip()
+    legal_basis = one_line(fallback.legal_basis[words.language])
+    if legal_basis:
+        lines.append(words.say(_("Legal basis: {text}"), text=legal_basis))
+    return [*lines, *instructions.splitlines()]
 
 
 def _news(story: Story, words: Words) -> str:
@@ -346,6 +395,7 @@ def notice_mail(house: House, story: Story, language: str) -> Content:
         "is_over": story.is_over,
         "tone": _tone(story),
         "next_update": words.full(story.next_update_at) if story.next_update_at else None,
+        "answers": answers(story, words),
         "details": details(story, words),
         "permalink": f"{house.settings.server.base_url}/incidents/{story.notice_id}",
         "manage_url": manage_url(house, MANAGE_SLOT),
@@ -388,16 +438,6 @@ def already_mail(house: House, language: str, subscriber_id: str, *, now: dateti
     )
 
 
-def manage_url(house: House, token: str) -> str:
-    """Where a subscriber changes services and language."""
-    return f"{house.settings.server.base_url}/subscriptions/{token}"
-
-
-def unsubscribe_url(house: House, token: str) -> str:
-    """Where one click ends it (RFC 8058)."""
-    return f"{house.settings.server.base_url}/unsubscribe/{token}"
-
-
 def _render(
     house: House, kind: MailKind, language: str, subject: str, context: Mapping[str, object], *, now: datetime
 ) -> Content:
@@ -405,88 +445,3 @@ def _render(
     text = web.page(house, f"mail/{kind}.txt", language, full, now=now)
     html = web.page(house, f"mail/{kind}.html", language, full, now=now)
     return Content(subject, re.sub(r"\n{3,}", "\n\n", text).strip() + "\n", html)
-
-
-# --- as bytes ---
-
-
-class Template:
-    """A serialised message with slots: `fill` takes a microsecond, building a message a thousand."""
-
-    def __init__(self, raw: bytes) -> None:
-        slots = (_TO_SLOT, _ID_SLOT, MANAGE_SLOT.encode(), UNSUBSCRIBE_SLOT.encode())
-        self._parts = re.split(b"(" + b"|".join(re.escape(slot) for slot in slots) + b")", _stuff(_mend(raw)))
-
-    def fill(self, *, to: str, message_id: str, manage: str = "", unsubscribe: str = "") -> bytes:
-        """The message for one recipient, ready for the wire: lines end in CRLF, dots are stuffed."""
-        values = {
-            _TO_SLOT: to.encode(),
-            _ID_SLOT: message_id.encode(),
-            MANAGE_SLOT.encode(): manage.encode(),
-            UNSUBSCRIBE_SLOT.encode(): unsubscribe.encode(),
-        }
-        return b"".join([values.get(part, part) for part in self._parts])
-
-
-def template(house: House, message: Message) -> Template:
-    """Serialise a message. Mails of an event are list mail: they carry List-Id and one-click unsubscribe."""
-    is_list = message.event_seq is not None
-    mail = EmailMessage(policy=SMTP)
-    mail["From"] = _sender(house, message.language)
-    mail["Date"] = format_datetime(message.created_at.astimezone(UTC))
-    if is_list:
-        mail["List-Id"] = f"<{house.settings.mail.list_id}>"
-    for name, value in {"Auto-Submitted": "auto-generated", **message.headers}.items():
-        mail[name] = value
-    mail["Content-Language"] = message.language
-    mail.set_content(message.text, cte="quoted-printable")
-    if message.html:
-        mail.add_alternative(message.html, subtype="html", cte="quoted-printable")
-        mail.set_boundary(
-            f"=_{message.id:08d}_of_this_mail"
-        )  # repeats must not differ; "=_" cannot occur inside
-    return Template(_subject(message.subject) + _own_lines(house, is_list=is_list) + mail.as_bytes())
-
-
-def _subject(subject: str) -> bytes:
-    """RFC 2047, each encoded word a whole number of characters."""
-    encoded = Header(subject, "ascii" if subject.isascii() else "utf-8", maxlinelen=76, header_name="Subject")
-    return f"Subject: {encoded.encode(linesep=_CRLF)}\r\n".encode()
-
-
-def _own_lines(house: House, *, is_list: bool) -> bytes:
-    """Each recipient's headers, by hand: the email package folds long URLs into encoded words."""
-    lines = b"To: %s\r\nMessage-ID: <%s@%s>\r\n" % (_TO_SLOT, _ID_SLOT, _domain(house).encode())
-    if is_list:
-        lines += f"List-Unsubscribe: <{unsubscribe_url(house, UNSUBSCRIBE_SLOT)}>\r\n".encode()
-        lines += b"List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"
-    return lines
-
-
-def _mend(raw: bytes) -> bytes:
-    """Give a slot that quoted-printable broke over two lines a line of its own."""
-    for slot in (MANAGE_SLOT.encode(), UNSUBSCRIBE_SLOT.encode()):
-        perhaps_broken = rb"(?:=\r\n)?".join(re.escape(bytes([byte])) for byte in slot)
-        for found in set(re.findall(perhaps_broken, raw)) - {slot}:
-            raw = raw.replace(found, b"=\r\n" + slot + b"=\r\n")
-    return raw
-
-
-def _stuff(raw: bytes) -> bytes:
-    """Double a dot that begins a line (RFC 5321 §4.5.2); what comes into the slots begins none."""
-    return raw.replace(b"\n.", b"\n..")
-
-
-def envelope_sender(house: House) -> str:
-    """The bare address that mails come from."""
-    return parseaddr(house.settings.mail.sender)[1]
-
-
-def _domain(house: House) -> str:
-    return envelope_sender(house).rpartition("@")[2]
-
-
-def _sender(house: House, language: str) -> Address:
-    name, address = parseaddr(house.settings.mail.sender)
-    page = house.settings.page
-    return Address(name or (page.name_pl if language == "pl" else page.name_en), addr_spec=address)

@@ -16,8 +16,9 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from notifiers import broadcasts, ledger, rules
 from notifiers.channels.email import Pool, Result, Spec
-from notifiers.compose import MANAGE, MESSAGE_ID, UNSUBSCRIBE, Template, envelope_sender, template
 from notifiers.ledger import Leased, Outcome
+from notifiers.links import MANAGE, MESSAGE_ID, UNSUBSCRIBE
+from notifiers.mime import Template, envelope_sender, template
 from notifiers.rules import DeliveryState
 from statuspage.kernel import clock
 from statuspage.kernel.errors import Unavailable

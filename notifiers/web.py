@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from notifiers import ledger, rules, subscribers
-from notifiers.compose import MANAGE, UNSUBSCRIBE
+from notifiers.links import MANAGE, UNSUBSCRIBE
 from notifiers.rules import DeliveryState, SubscriberState
 from notifiers.subscribers import Choice, Offer
 from notifiers.tables import Subscriber

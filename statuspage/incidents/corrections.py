@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+from sqlalchemy import select
 from sqlalchemy import update as update_rows
 from sqlalchemy.orm import Session
 
@@ -129,8 +130,7 @@ def merge(
         taken = cover(session, into, row.service_id, ServiceStatus(row.worst_status), now)
         taken.status, taken.declared = row.status, row.declared
         row.declared = False
-    for table in (Fallback, Handling):
-        session.execute(update_rows(table).where(table.notice_id == notice.id).values(notice_id=into.id))
+    _move_declarations(session, notice, into, now)
     if notice.began_at < into.began_at:
         revise(session, into, {"began_at": into.began_at.isoformat()}, by=by, now=now)
         into.began_at = notice.began_at
@@ -148,3 +148,18 @@ def merge(
     tell(session, "incident.updated", into, update, now)
     failures.settle(session, now=now)
     return into
+
+
+def _move_declarations(session: Session, notice: Notice, into: Notice, now: datetime) -> None:
+    """Of two declarations on the same service and function the later one stays in force."""
+    session.execute(update_rows(Handling).where(Handling.notice_id == notice.id).values(notice_id=into.id))
+    in_force: dict[tuple[str, str], Fallback] = {}
+    both = select(Fallback).where(Fallback.notice_id.in_([notice.id, into.id])).order_by(Fallback.declared_at)
+    for fallback in session.scalars(both):
+        fallback.notice_id = into.id
+        if fallback.replaced_at is None:
+            place = (fallback.service_id, fallback.function)
+            if place in in_force:
+                in_force[place].replaced_at = now
+            in_force[place] = fallback
+    session.flush()

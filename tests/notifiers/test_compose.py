@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from notifiers import broadcasts, compose
+from notifiers import broadcasts, mime
+from notifiers.links import UNSUBSCRIBE_SLOT
 from notifiers.rules import one_line
 from notifiers.tables import Message
 from statuspage.incidents import incidents, maintenance
@@ -39,7 +40,7 @@ def mails(house: House, now: datetime) -> dict[tuple[int, str], EmailMessage]:
 
 
 def parsed(house: House, row: Message) -> EmailMessage:
-    raw = compose.template(house, row).fill(
+    raw = mime.template(house, row).fill(
         to="anna@firma.example", message_id="7.mac", manage=TOKEN, unsubscribe=TOKEN[::-1]
     )
     assert all(len(line) <= 200 for line in raw.split(b"\r\n"))
@@ -202,7 +203,7 @@ def test_a_mail_told_late_speaks_of_its_own_time(house: House, now: datetime) ->
 
 def test_a_slot_that_was_broken_over_lines_is_filled(house: House, now: datetime) -> None:
     for padding in range(60):
-        text = f"{'x' * padding} https://status.customs.example/unsubscribe/{compose.UNSUBSCRIBE_SLOT} ż\n"
+        text = f"{'x' * padding} https://status.customs.example/unsubscribe/{UNSUBSCRIBE_SLOT} ż\n"
         row = Message(
             id=1,
             event_seq=1,
@@ -221,7 +222,7 @@ def test_a_slot_that_was_broken_over_lines_is_filled(house: House, now: datetime
 @given(st.text(min_size=1, max_size=200))
 def test_any_subject_survives_the_wire(text: str) -> None:
     subject = one_line(text)
-    raw = compose._subject(subject)
+    raw = mime._subject(subject)
     assert all(len(line) <= 78 for line in raw.split(b"\r\n")) or subject.isascii()
     read = email.message_from_bytes(raw + b"\r\n", policy=default)["Subject"]
     assert " ".join(str(read).split()) == " ".join(subject.split())

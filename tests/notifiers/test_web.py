@@ -11,7 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from notifiers import subscribers, web
-from notifiers.compose import MANAGE, UNSUBSCRIBE
+from notifiers.links import MANAGE, UNSUBSCRIBE
 from notifiers.rules import SubscriberState
 from notifiers.subscribers import Choice
 from notifiers.tables import Message, Subscriber

@@ -23,11 +23,13 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents import catalogue, incidents, maintenance, services
+from statuspage.incidents import catalogue, corrections, fallbacks, incidents, maintenance, services
+from statuspage.incidents.fallbacks import NewFallback
 from statuspage.incidents.publication import Tree, load_tree
 from statuspage.incidents.rules import (
     OUTAGES,
     Evidence,
+    FallbackState,
     IncidentStatus,
     MaintenanceStatus,
     NoticeKind,
@@ -39,7 +41,7 @@ from statuspage.incidents.rules import (
 )
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.snapshots import SnapshotBuilder
-from statuspage.incidents.tables import Interval, Notice, NoticeService
+from statuspage.incidents.tables import Fallback, Interval, Notice, NoticeService, Update
 from statuspage.kernel import config
 from statuspage.kernel.db import Database
 from statuspage.kernel.errors import Error
@@ -82,6 +84,7 @@ class Scene:
     maintenances: list[Notice]
     rows: dict[str, list[NoticeService]]  # by notice
     intervals: dict[str, list[Interval]]  # by service, oldest first
+    fallbacks: list[Fallback]
 
     @classmethod
     def of(cls, session: Session) -> "Scene":
@@ -98,6 +101,7 @@ class Scene:
             [notice for notice in notices if notice.kind == NoticeKind.MAINTENANCE],
             rows,
             intervals,
+            list(session.scalars(select(Fallback))),
         )
 
     def intervals_are_in_order(self) -> None:
@@ -187,6 +191,15 @@ class Scene:
             assert (notice.resolved_at is None) == (notice.ended_at is None), notice.name_en
             if notice.ended_at and notice.status != MaintenanceStatus.CANCELLED:
                 assert notice.ended_at >= notice.began_at, f"{notice.name_en} ended before it began"
+
+    def paper_ends_with_its_incident(self) -> None:
+        """And each service and function has one declaration in force."""
+        in_force = [fallback for fallback in self.fallbacks if fallback.replaced_at is None]
+        over = {notice.id for notice in self.incidents if notice.resolved_at}
+        for fallback in in_force:
+            assert fallback.state != FallbackState.PERMITTED or fallback.notice_id not in over
+        places = [(f.notice_id, f.service_id, f.function) for f in in_force]
+        assert len(places) == len(set(places)), "two declarations in force on the same"
 
     def _open(self) -> list[Notice]:
         return [notice for notice in self.incidents if notice.resolved_at is None]
@@ -280,6 +293,36 @@ class IncidentMachine(RuleBasedStateMachine):
         if chosen := self._pick(NoticeKind.INCIDENT, pick):
             self._do(incidents.publish, chosen, by="duty")
 
+    @rule(pick=picks, code=codes, state=st.sampled_from(list(FallbackState)))
+    def paper_is_declared(self, pick: int, code: str, state: FallbackState) -> None:
+        if chosen := self._pick(NoticeKind.INCIDENT, pick):
+            self._do(fallbacks.declare, chosen, NewFallback(code, state), by="duty", policy=self.policy)
+
+    @rule(pick=picks)
+    def paper_is_withdrawn(self, pick: int) -> None:
+        ids = self._all(select(Fallback.id).order_by(Fallback.declared_at.desc()))
+        if pick < len(ids):
+            self._do(fallbacks.withdraw, ids[pick], by="duty")
+
+    @rule(pick=picks, into=picks)
+    def a_person_merges(self, pick: int, into: int) -> None:
+        one, other = self._pick(NoticeKind.INCIDENT, pick), self._pick(NoticeKind.INCIDENT, into)
+        if one and other:
+            self._do(corrections.merge, one, other, by="duty")
+
+    @rule(pick=picks, began_s=st.sampled_from([10, 1000]), ended_s=st.sampled_from([None, 0, 5, 500]))
+    def a_person_corrects_times(self, pick: int, began_s: int, ended_s: int | None) -> None:
+        if chosen := self._pick(NoticeKind.INCIDENT, pick):
+            ended_at = None if ended_s is None else self.now - timedelta(seconds=ended_s)
+            began_at = self.now - timedelta(seconds=began_s)
+            self._do(corrections.correct_times, chosen, by="duty", began_at=began_at, ended_at=ended_at)
+
+    @rule(pick=picks)
+    def a_translation_follows(self, pick: int) -> None:
+        ids = self._all(select(Update.id).order_by(Update.created_at.desc()))
+        if pick < len(ids):
+            self._do(corrections.reword, ids[pick], Text("Inaczej.", "Otherwise."), by="duty")
+
     @rule(
         affected=st.lists(codes, max_size=2),
         in_s=st.sampled_from([0, 60, 600]),
@@ -331,6 +374,7 @@ class IncidentMachine(RuleBasedStateMachine):
         scene.a_service_fails_in_one_incident()
         scene.a_child_shares_its_parents_incident()
         scene.no_duration_is_negative()
+        scene.paper_ends_with_its_incident()
         for event in since(session, self.seen_seq, limit=1000):
             self.seen_seq = event.seq
             if event.kind.startswith("incident."):
