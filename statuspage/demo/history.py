@@ -5,12 +5,9 @@ No events are emitted: history is not news. Everything is seeded, so that two fr
 """
 
 import string
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
-from functools import cache
-from pathlib import Path
 from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,10 +15,12 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
+from statuspage.demo.story import PastIncident, Said, Unmeasured, Work, read_content
 from statuspage.incidents import texts
 from statuspage.incidents.maintenance import CLOCK
 from statuspage.incidents.notices import MONITOR
 from statuspage.incidents.rules import (
+    FallbackState,
     Impact,
     IncidentStatus,
     MaintenanceStatus,
@@ -32,83 +31,28 @@ from statuspage.incidents.rules import (
     worst,
 )
 from statuspage.incidents.snapshot import Text
-from statuspage.incidents.tables import Group, Interval, Notice, NoticeService, Revision, Service, Update
+from statuspage.incidents.tables import (
+    Fallback,
+    Group,
+    Handling,
+    Interval,
+    Notice,
+    NoticeService,
+    NoticeUnaffected,
+    Revision,
+    Service,
+    Update,
+)
 from statuspage.incidents.uptime import UNKNOWN
-from statuspage.kernel.build import build
 
-CONTENT = Path(__file__).with_name("history.toml")
 DAYS = 90
 OPERATOR = "operator"
+LEGAL_BASIS = Text(
+    "Art. 6 ust. 3 unijnego kodeksu celnego; plan ciągłości działania",
+    "Article 6(3) of the Union Customs Code; business continuity plan",
+)
 _SATURDAY = 5
 _SOON = timedelta(hours=12)  # planned work nearer than that moves to the week after
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """An update, `after` minutes from the start."""
-
-    after: int
-    status: str
-    pl: str
-    en: str
-    extends: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Name:
-    pl: str
-    en: str
-
-
-@dataclass(frozen=True, slots=True)
-class PastIncident:
-    """An incident that is over. Without a name of its own it was opened and resolved by monitors alone."""
-
-    days_ago: int
-    at: str
-    minutes: int
-    cause: str
-    services: dict[str, ServiceStatus]
-    impacted: tuple[str, ...] = ()
-    name: Name | None = None
-    updates: tuple[Said, ...] = ()
-    began_first_said: str | None = None
-    corrected_after: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Unmeasured:
-    """A time in which the prober itself was at fault: nothing is known of any service."""
-
-    days_ago: int
-    at: str
-    minutes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """Planned work on a Saturday: -1 is the next one, 1 the last one."""
-
-    saturdays_ago: int
-    at: str
-    minutes: int
-    announced_days_before: int
-    services: tuple[str, ...]
-    name: Name
-    pl: str
-    en: str
-    measured: tuple[str, ...] = ()
-    extended_minutes: int = 0
-    updates: tuple[Said, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """history.toml."""
-
-    incidents: tuple[PastIncident, ...] = ()
-    unmeasured: tuple[Unmeasured, ...] = ()
-    maintenances: tuple[Work, ...] = ()
 
 
 @dataclass(slots=True)
@@ -120,12 +64,9 @@ class Rows:
     affected: list[dict[str, Any]] = field(default_factory=list)
     updates: list[dict[str, Any]] = field(default_factory=list)
     revisions: list[dict[str, Any]] = field(default_factory=list)
-
-
-@cache
-def read_content(path: Path = CONTENT) -> Content:
-    """The content of history.toml. Raises Invalid naming file and key."""
-    return build(Content, tomllib.loads(path.read_text(encoding="utf-8")), where=path.name)
+    unaffected: list[dict[str, Any]] = field(default_factory=list)
+    handlings: list[dict[str, Any]] = field(default_factory=list)
+    fallbacks: list[dict[str, Any]] = field(default_factory=list)
 
 
 def fill(session: Session, *, zone: ZoneInfo, now: datetime) -> bool:
@@ -165,6 +106,9 @@ def _insert(session: Session, rows: Rows) -> None:
         (NoticeService, rows.affected),
         (Update, rows.updates),
         (Revision, rows.revisions),
+        (NoticeUnaffected, rows.unaffected),
+        (Handling, rows.handlings),
+        (Fallback, rows.fallbacks),
     ):
         if values:
             session.execute(insert(table), values)
@@ -246,6 +190,7 @@ class _Writer:
         for code, status in statuses.items():
             self._affect(notice, code, status, detected_at, by_parent=code in incident.impacted)
         self._speak(notice, incident, statuses)
+        self._declare(notice, incident)
         self._correct(notice, incident)
 
     def add_maintenance(self, work: Work) -> None:
@@ -321,6 +266,7 @@ class _Writer:
             "name_en": name.en,
             "impact_override": False,
             "taken_over": False,
+            "backfilled": False,
             "cause": "",
             "fault": "",
             "began_at": began_at,
@@ -350,6 +296,8 @@ class _Writer:
                 "worst_status": status,
                 "by_parent": by_parent,
                 "declared": False,
+                "functions": [],
+                "channels": [],
                 "added_at": at,
             }
         )
@@ -414,6 +362,55 @@ class _Writer:
         if status in (IncidentStatus.RESOLVED, MaintenanceStatus.COMPLETED, MaintenanceStatus.CANCELLED):
             notice["resolved_at"] = at
             notice["ended_at"] = notice["ended_at"] or at
+
+    def _declare(self, notice: Mapping[str, Any], incident: PastIncident) -> None:
+        """Paper, messages, and what was said to work."""
+
+        def after(minutes: int) -> datetime:
+            at: datetime = notice["began_at"] + timedelta(minutes=minutes)
+            return at
+
+        self._rows.unaffected += [
+            {"notice_id": notice["id"], "service_id": self._services[code].id} for code in incident.unaffected
+        ]
+        for sent in incident.messages:
+            self._rows.handlings += [
+                {
+                    "notice_id": notice["id"],
+                    "service_id": self._services[code].id if code else None,
+                    "handling": sent.handling,
+                    "sent_from": after(sent.after),
+                    "sent_until": after(sent.until),
+                    "text_pl": sent.pl,
+                    "text_en": sent.en,
+                    "declared_by": OPERATOR,
+                    "declared_at": after(sent.until),
+                }
+                for code in sent.services
+            ]
+        for paper in incident.papers:
+            self._rows.fallbacks += [
+                {
+                    "id": self._id(),
+                    "notice_id": notice["id"],
+                    "service_id": self._services[code].id,
+                    "function": "",
+                    "state": FallbackState.WITHDRAWN,
+                    "reference": paper.reference,
+                    "begins_at": after(paper.after),
+                    "ends_at": None,
+                    "instructions_pl": paper.pl.strip(),
+                    "instructions_en": paper.en.strip(),
+                    "legal_basis_pl": LEGAL_BASIS.pl,
+                    "legal_basis_en": LEGAL_BASIS.en,
+                    "enter_within_s": 7 * 86_400,
+                    "declared_by": OPERATOR,
+                    "declared_at": after(paper.after),
+                    "withdrawn_by": OPERATOR,
+                    "withdrawn_at": after(paper.until),
+                }
+                for code in paper.services
+            ]
 
     def _change(self, code: str, old: ServiceStatus, new: ServiceStatus) -> dict[str, str]:
         service = self._services[code]

@@ -12,8 +12,9 @@ import pytest
 from sqlalchemy import func, select
 
 from statuspage.demo import history
-from statuspage.demo.history import Calendar, Rows, lay_out, read_content
+from statuspage.demo.history import Calendar, Rows, lay_out
 from statuspage.demo.simulator import read_services
+from statuspage.demo.story import read_content
 from statuspage.demo.world import CATALOGUE
 from statuspage.incidents import catalogue
 from statuspage.incidents.rules import IncidentStatus, MaintenanceStatus, NoticeKind, ServiceStatus
