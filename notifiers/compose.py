@@ -277,10 +277,9 @@ def _paper_line(fallback: FallbackView, story: Story, words: Words) -> list[str]
     function = f" – {words.say(fallback.function)}" if fallback.function else ""
     who = one_line(fallback.service.name[words.language]) + function
     word = status_word(words.catalogues, words.language, fallback.state)
-    told = words.say(
-        _("{word}: {who}, no. {reference}"), word=word, who=who, reference=one_line(fallback.reference)
-    )
-    lines = [told]
+    reference = one_line(fallback.reference)
+    told = _("{word}: {who}, no. {reference}") if reference else _("{word}: {who}")
+    lines = [words.say(told, word=word, who=who, reference=reference)]
     end = fallback.withdrawn_at or fallback.ends_at
     if fallback.state is not FallbackState.NOT_NEEDED:
         begins = words.full(fallback.begins_at)

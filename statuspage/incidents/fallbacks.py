@@ -27,7 +27,7 @@ MAX_PART = 5000
 
 @dataclass(frozen=True, slots=True)
 class NewFallback:
-    """A declaration. Without a reference the next one of the series is taken."""
+    """A declaration. A permission without a reference takes the next one of the series."""
 
     service: str  # code
     state: FallbackState
@@ -83,7 +83,7 @@ def add(
         service_id=service.id,
         function=new.function,
         state=new.state,
-        reference=new.reference.strip() or f"{policy.fallback_prefix}-{next_number(session, SERIES)}",
+        reference=new.reference.strip() or _next_reference(session, new, policy),
         begins_at=new.begins_at or now,
         ends_at=new.ends_at,
         instructions_pl=new.instructions.pl,
@@ -98,6 +98,13 @@ def add(
     touch(notice, now)
     session.flush()
     return fallback
+
+
+def _next_reference(session: Session, new: NewFallback, policy: config.Incidents) -> str:
+    """Nobody quotes a number where paper is not needed."""
+    if new.state is FallbackState.NOT_NEEDED:
+        return ""
+    return f"{policy.fallback_prefix}-{next_number(session, SERIES)}"
 
 
 def _check(new: NewFallback, now: datetime) -> None:

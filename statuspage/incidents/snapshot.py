@@ -9,6 +9,8 @@ from datetime import date, datetime, timedelta
 
 from statuspage.incidents.rules import FallbackState, Impact, MessageHandling, ServiceStatus
 
+_IN_ORDER = (FallbackState.PERMITTED, FallbackState.WITHDRAWN, FallbackState.NOT_NEEDED)
+
 
 @dataclass(frozen=True, slots=True)
 class Text:
@@ -230,8 +232,9 @@ class NoticeView:
 
     @property
     def current_fallbacks(self) -> tuple[FallbackView, ...]:
-        """The last word for each service and function."""
-        return tuple(fallback for fallback in self.fallbacks if fallback.is_current)
+        """The last word for each service and function, permissions first."""
+        current = (fallback for fallback in self.fallbacks if fallback.is_current)
+        return tuple(sorted(current, key=lambda fallback: _IN_ORDER.index(fallback.state)))
 
     @property
     def is_open(self) -> bool:

@@ -126,8 +126,8 @@ _FALLBACK = {
         "The fallback procedure is allowed: {}, no. {}. Please quote this number on paper documents.",
     ),
     FallbackState.NOT_NEEDED: (
-        "Procedura awaryjna nie jest potrzebna: {} (nr {}).",
-        "The fallback procedure is not needed: {} (no. {}).",
+        "Procedura awaryjna nie jest potrzebna: {}.",
+        "The fallback procedure is not needed: {}.",
     ),
     FallbackState.WITHDRAWN: (
         "Procedura awaryjna nie jest już dozwolona: {}, nr {}. Rozpoczęte na papierze czynności można dokończyć; "

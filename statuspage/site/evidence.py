@@ -44,8 +44,7 @@ class Sent:
 
     who: str  # "" for all that are affected
     sentence: str
-    sent_from: datetime | None
-    sent_until: datetime | None
+    window: str  # "" where none was said
     text: Said
 
 
@@ -57,7 +56,9 @@ class Paper:
     who: str
     word: str
     is_permitted: bool  # now
+    is_needed: bool
     reference: str
+    window: str
     begins_at: datetime
     ends_at: datetime | None
     instructions: Said
@@ -82,12 +83,11 @@ class Evidence:
 
 def evidence(notice: NoticeView, view: "View") -> Evidence:
     """What the notice says beside its words, at the view's moment and in its language."""
-    papers = [_paper(fallback, view) for fallback in notice.fallbacks]
     next_at = notice.next_update_at
     return Evidence(
         sent=tuple(_sent(handling, view) for handling in notice.handlings),
-        papers=tuple(paper for paper in papers if paper.is_current),
-        earlier_papers=tuple(paper for paper in papers if not paper.is_current),
+        papers=tuple(_paper(fallback, view) for fallback in notice.current_fallbacks),
+        earlier_papers=tuple(_paper(f, view) for f in notice.fallbacks if not f.is_current),
         unaffected=tuple((named.code, named.name[view.language]) for named in notice.unaffected),
         is_grave=notice.kind == NoticeKind.INCIDENT and notice.is_open and notice.impact in GRAVE,
         is_late=notice.is_open and next_at is not None and next_at < view.now,
@@ -107,8 +107,7 @@ def _sent(handling: HandlingView, view: "View") -> Sent:
     return Sent(
         who=handling.service.name[view.language] if handling.service else "",
         sentence=status_word(view.catalogues, view.language, handling.handling),
-        sent_from=handling.sent_from,
-        sent_until=handling.sent_until,
+        window=view.window(handling.sent_from, handling.sent_until) if handling.sent_from else "",
         text=said(handling.text, view.language),
     )
 
@@ -128,7 +127,9 @@ def _paper(fallback: FallbackView, view: "View") -> Paper:
         who=fallback.service.name[view.language] + function,
         word=gettext(word),
         is_permitted=is_permitted,
+        is_needed=fallback.state is not FallbackState.NOT_NEEDED,
         reference=fallback.reference,
+        window=view.window(fallback.begins_at, fallback.withdrawn_at or fallback.ends_at),
         begins_at=fallback.begins_at,
         ends_at=fallback.withdrawn_at or fallback.ends_at,
         instructions=said(fallback.instructions, view.language),

@@ -188,8 +188,9 @@ def _paper(fallback: FallbackView, place: _Place) -> str:
     """`Paper is allowed: NCTS2, AW-7, 2026-11-21 06:30 – 09:40 (UTC+1)`."""
     word = words.status_word(_catalogues(), place.language, fallback.state)
     end = fallback.withdrawn_at or fallback.ends_at
+    reference = f", {one_line(fallback.reference)}" if fallback.reference else ""
     return (
-        f"{word}: {one_line(fallback.service.name[place.language])}, {one_line(fallback.reference)}, "
+        f"{word}: {one_line(fallback.service.name[place.language])}{reference}, "
         f"{place.window(fallback.begins_at, end)}"
     )
 

@@ -366,13 +366,17 @@ class View:
         return format_instant(at, self.language, self.zone, self.now)
 
     def _period(self, notice: NoticeView, ended_at: datetime | None) -> str:
-        """`yesterday 10:30–12:30 (UTC+1)`; both days where they differ; the plan of work that was not done."""
+        """`yesterday 10:30–12:30 (UTC+1)`; the plan of work that was not done."""
         begin, end = notice.began_at, ended_at
         if notice.status in (MaintenanceStatus.SCHEDULED, MaintenanceStatus.CANCELLED):
             begin, end = notice.scheduled_for or begin, notice.scheduled_until
+        return self.window(begin, end) if end else self.instant(begin)
+
+    def window(self, begin: datetime, end: datetime | None) -> str:
+        """`today 10:30–12:30 (UTC+1)`; both days where they differ; `from today 10:30 (UTC+1)` without an end."""
         began = self.instant(begin)
         if end is None:
-            return began
+            return self.catalogues.gettext(self.language, "from %(time)s") % {"time": began}
         ended = self.instant(end)
         began_clock, ended_clock = format_clock(begin, self.zone), format_clock(end, self.zone)
         if began.replace(began_clock, "") != ended.replace(ended_clock, ""):

@@ -35,7 +35,7 @@ ALLOWED = DOWN.fallbacks[0]
 
 def test_the_front_page_says_what_of_messages_and_whether_paper_is_allowed() -> None:
     page = words("/")
-    assert "They must be sent again when the service works. those sent from today 07:30" in page
+    assert "They must be sent again when the service works. Those sent today 07:30–07:45" in page
     assert "Paper is allowed: NCTS2 – Transit declaration, no. AW-2041" in page
     assert "Paper is no longer allowed: AES, no. AW-2042" in page
     polish = words("/", "pl")
