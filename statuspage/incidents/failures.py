@@ -59,11 +59,20 @@ def join_or_open(
     )
     if found is None:
         notice = _open_measured(session, tree, service, since=since, cause=cause, fault=fault, now=now)
+        _promise(notice, now, policy)
         _absorb(session, tree, notice, failure, now)
         return notice
     notice = session.get_one(Notice, found.id)
+    if notice.resolved_at is not None:
+        _promise(notice, now, policy)
     _absorb(session, tree, notice, failure, now)
     return _join(session, tree, notice, service, failure, cause=cause, now=now)
+
+
+def _promise(notice: Notice, now: datetime, policy: config.Incidents) -> None:
+    """Say when a person will have spoken: whoever waits has to know when to look again."""
+    if policy.speak_again_within and notice.published_at is not None:
+        notice.next_update_at = now + policy.speak_again_within
 
 
 def _candidates(session: Session, tree: Tree, ended_after: datetime, *, with_drafts: bool) -> list[Candidate]:

@@ -142,6 +142,12 @@ class Incidents:
             description="A failure so soon after recovery reopens the incident; ticket answers wait so long."
         ),
     ] = timedelta(minutes=10)
+    speak_again_within: Annotated[
+        timedelta,
+        Meta(
+            description="Until when an incident that monitors opened promises a person's next word; 0: no promise."
+        ),
+    ] = timedelta(minutes=30)
     fallback_prefix: Annotated[
         str,
         Meta(pattern="^[A-Z]{1,6}$", description="Letters before the number of a permission to use paper."),

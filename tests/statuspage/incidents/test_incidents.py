@@ -215,3 +215,16 @@ def test_what_was_merged_takes_no_words_of_its_own(story: Story) -> None:
             now=story.now,
             status=IncidentStatus.INVESTIGATING,
         )
+
+
+def test_an_incident_of_monitors_promises_a_persons_word_and_the_word_keeps_it(story: Story) -> None:
+    story.found("NCTS2")
+    (notice,) = story.notices()
+    assert notice.next_update_at == story.now + story.policy.speak_again_within
+    story.db.run_now(incidents.post_update, notice.id, SAID, by="officer", now=story.after(minutes=5).now)
+    assert story.notices()[0].next_update_at is None
+
+
+def test_a_draft_promises_nothing(story: Story) -> None:
+    story.found("OSOZ2")
+    assert story.notices()[0].next_update_at is None
