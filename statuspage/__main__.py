@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+import statuspage.declarations  # noqa: F401 - adds its commands to `incident`
 from statuspage import __version__
 from statuspage.cli import config_option, database_of, now, settings_of
 from statuspage.kernel.errors import Error, Invalid

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
-def _text(pl: str, en: str) -> "Text":
+def text(pl: str, en: str) -> "Text":
+    """Both languages; either may be empty."""
     from statuspage.incidents.snapshot import Text
 
     return Text(pl, en)
@@ -38,7 +39,7 @@ def _statuses(pairs: Sequence[str]) -> dict[str, "ServiceStatus"]:
     return found
 
 
-def _instant(option: str, text: str | None) -> datetime | None:
+def instant(option: str, text: str | None) -> datetime | None:
     """An ISO 8601 instant with offset or Z."""
     if text is None:
         return None
@@ -52,12 +53,12 @@ def _instant(option: str, text: str | None) -> datetime | None:
 
 
 texts = [
-    click.option("--text-pl", required=True, help="What to say, in Polish (Markdown)."),
-    click.option("--text-en", required=True, help="What to say, in English (Markdown)."),
+    click.option("--text-pl", default="", help="What to say, in Polish (Markdown)."),
+    click.option("--text-en", default="", help="What to say, in English; one language may follow later."),
 ]
 titles = [
-    click.option("--title-pl", required=True, help="The fact as a sentence, in Polish."),
-    click.option("--title-en", required=True, help="The fact as a sentence, in English."),
+    click.option("--title-pl", default="", help="The fact as a sentence, in Polish."),
+    click.option("--title-en", default="", help="The fact as a sentence, in English."),
 ]
 INCIDENT_STATUS = click.Choice(["investigating", "identified", "monitoring", "resolved", "postmortem"])
 IMPACT = click.Choice(["none", "minor", "major", "critical"])
@@ -108,12 +109,12 @@ def incident_open(
     from statuspage.incidents.rules import Impact, IncidentStatus
 
     new = incidents.NewIncident(
-        name=_text(title_pl, title_en),
-        text=_text(text_pl, text_en),
+        name=text(title_pl, title_en),
+        text=text(text_pl, text_en),
         services=_statuses(services),
         status=IncidentStatus(status),
         impact=Impact(impact) if impact else None,
-        began_at=_instant("--began-at", began_at),
+        began_at=instant("--began-at", began_at),
     )
     click.echo(database_of(config_file).run_now(incidents.open_incident, new, by=author(), now=now()).id)
 
@@ -145,7 +146,7 @@ def incident_update(
     database_of(config_file).run_now(
         incidents.post_update,
         incident_id,
-        _text(text_pl, text_en),
+        text(text_pl, text_en),
         by=author(),
         now=now(),
         status=IncidentStatus(status) if status else None,
@@ -162,7 +163,7 @@ def incident_resolve(config_file: Path, incident_id: str, text_pl: str, text_en:
     from statuspage.incidents import incidents
 
     database_of(config_file).run_now(
-        incidents.resolve, incident_id, _text(text_pl, text_en), by=author(), now=now()
+        incidents.resolve, incident_id, text(text_pl, text_en), by=author(), now=now()
     )
 
 
@@ -220,12 +221,10 @@ def maintenance_schedule(
     """Announce planned work, and print its id."""
     from statuspage.incidents import maintenance as verbs
 
-    begins_at, ends_at = _instant("--start", start), _instant("--end", end)
+    begins_at, ends_at = instant("--start", start), instant("--end", end)
     if begins_at is None or ends_at is None:
         raise AssertionError("required options are there")
-    new = verbs.NewMaintenance(
-        _text(title_pl, title_en), _text(text_pl, text_en), services, begins_at, ends_at
-    )
+    new = verbs.NewMaintenance(text(title_pl, title_en), text(text_pl, text_en), services, begins_at, ends_at)
     click.echo(database_of(config_file).run_now(verbs.schedule, new, by=author(), now=now()).id)
 
 

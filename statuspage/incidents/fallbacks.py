@@ -145,6 +145,23 @@ def withdraw(
     return fallback
 
 
+def withdraw_all(session: Session, reference: str, *, by: str, now: datetime) -> int:
+    """End every permission in force with this reference; returns how many. Raises NotFound."""
+    take_turns(session)
+    ids = session.scalars(
+        select(Fallback.id).where(
+            Fallback.reference == reference,
+            Fallback.state == FallbackState.PERMITTED,
+            Fallback.replaced_at.is_(None),
+        )
+    ).all()
+    if not ids:
+        raise NotFound(f"there is no permission in force with the reference {reference}")
+    for number, id in enumerate(ids):
+        withdraw(session, id, by=by, now=now, deliver=number == len(ids) - 1)
+    return len(ids)
+
+
 def withdraw_silently(
     session: Session, fallback_id: str, incident_id: str, *, by: str, now: datetime
 ) -> None:
