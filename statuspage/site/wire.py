@@ -1,7 +1,8 @@
-"""uvicorn's connections with what ASGI leaves out: ready-made frames, whether the client reads, and an end
-that does not wait for it. `site.live` finds them in the ASGI scope by `EXTENSION`.
+"""uvicorn's connections with what ASGI leaves out: ready-made frames, whether the client reads, an end that does not
+wait for it, and a deadline for whoever sends slowly. `site.live` finds them in the ASGI scope by `EXTENSION`.
 """
 
+import asyncio
 import socket
 from collections.abc import Callable
 from contextlib import suppress
@@ -86,13 +87,47 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
 
 class HttpProtocol(HttpToolsProtocol):
-    """HTTP whose endless responses (server-sent events) learn of the shutdown, and can be cut off."""
+    """HTTP whose endless responses (server-sent events) learn of the shutdown, and can be cut off.
+
+    Who sends slowly is cut off, too, or a few hundred connections would hold all there are (abuse case 14):
+    headers have to be there within `patience_s`, and so has a body, or `least_bytes` more of it.
+    """
 
     on_shutdown: Callable[[], None] | None = None
+    patience_s = 10.0
+    least_bytes = 16_384  # a picture over a bad line is slow, but not that slow
+
+    _deadline: asyncio.TimerHandle | None = None
+    _received = 0
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._await_more()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._await_nothing()
+        super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["extensions"] = cast(Any, {EXTENSION: self})
+        self._await_more()
+
+    def on_headers_complete(self) -> None:
+        self._await_more()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._received += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._await_nothing()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._await_nothing()
+        super().handle_websocket_upgrade()
 
     def abort(self) -> None:
         """Cut the connection off, whatever is still to be sent."""
@@ -102,3 +137,19 @@ class HttpProtocol(HttpToolsProtocol):
         super().shutdown()
         if self.on_shutdown is not None:
             self.on_shutdown()
+
+    def _await_more(self) -> None:
+        self._await_nothing()
+        self._received = 0
+        self._deadline = self.loop.call_later(self.patience_s, self._look_at_the_clock)
+
+    def _await_nothing(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _look_at_the_clock(self) -> None:
+        if self._received >= self.least_bytes:
+            self._await_more()
+        else:
+            self.abort()

@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from statuspage.kernel.config import Server, Settings
 from statuspage.site import live as live_module
 from statuspage.site.live import Live, Message, event_message, routes, snapshot_message
-from statuspage.site.wire import WebSocketProtocol, server_options
+from statuspage.site.wire import HttpProtocol, WebSocketProtocol, server_options
 from tests.statuspage.site import snapshots
 
 PATIENT = 30.0  # seconds after which a test gives up
@@ -109,6 +109,21 @@ async def received(client: ClientConnection, count: int = 1) -> list[dict[str, A
 def seqs(messages: Sequence[dict[str, Any]]) -> list[tuple[str, int]]:
     """Type and number of each."""
     return [(message["type"].partition(".")[0], message["seq"]) for message in messages]
+
+
+class Impatient(HttpProtocol):
+    """Gives whoever sends slowly up at once."""
+
+    patience_s = 0.05
+
+
+async def test_a_websocket_has_nothing_to_send_and_is_not_hurried() -> None:
+    live = started()
+    async with hosted(live, http=Impatient) as host, host.connect() as client:
+        await received(client)
+        await asyncio.sleep(0.2)
+        live.publish([news(8)], state(8))
+        assert (await received(client))[0]["seq"] == 8
 
 
 async def silent_reader(port: int, path: str = "/live") -> socket.socket:
