@@ -124,7 +124,7 @@ def test_a_session_ends_by_itself(db: Database, anna: User, now: datetime) -> No
 def test_a_session_that_was_ended_cannot_be_replayed(db: Database, anna: User, now: datetime) -> None:
     token, other = sign_in(db, anna, now), sign_in(db, anna, now)
 
-    db.run_now(end_session, token)
+    db.run_now(end_session, token, now=now)
 
     assert db.read_now(signed_in, token, now=now) is None
     assert db.read_now(signed_in, other, now=now) is not None

@@ -305,7 +305,7 @@ async def test_a_cookie_is_worth_nothing_after_signing_out(client: httpx.AsyncCl
     client.cookies.set(web.COOKIE, token)
     assert (await client.get("/agents")).status_code == 200
 
-    await house.db.run(end_session, token)
+    await house.db.run(end_session, token, now=clock.now())
 
     assert (await client.get("/agents")).status_code == 303
 
