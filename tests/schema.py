@@ -7,5 +7,15 @@ from statuspage.kernel import accounts, attempts, audit, events, otp
 from statuspage.kernel.db import Base
 from tickets import tables as tickets
 
-ROOMS = (events, audit, accounts, attempts, otp, incidents, monitors, notifiers, tickets)  # imported for what they declare
+ROOMS = (
+    events,
+    audit,
+    accounts,
+    attempts,
+    otp,
+    incidents,
+    monitors,
+    notifiers,
+    tickets,
+)  # imported for what they declare
 metadata = Base.metadata

@@ -182,7 +182,12 @@ def enter_from_provider(
     user = session.scalar(select(User).where(User.issuer == issuer, User.subject == subject))
     if user is None:
         new = User(
-            login=login, name=name, role=role.value, password_hash="", issuer=issuer, subject=subject  # noqa: S106 (none)
+            login=login,
+            name=name,
+            role=role.value,
+            password_hash="",
+            issuer=issuer,
+            subject=subject,
         )
         return _add(session, new, "provider", now)
     if user.disabled_at is not None:
@@ -199,7 +204,11 @@ def provider_user(session: Session, issuer: str, subject: str) -> User | None:
 
 
 def _add(session: Session, user: User, by: str, now: datetime) -> User:
-    if not user.login or len(user.login) > _MAX_LOGIN or not all(c.isprintable() and c != " " for c in user.login):
+    if (
+        not user.login
+        or len(user.login) > _MAX_LOGIN
+        or not all(c.isprintable() and c != " " for c in user.login)
+    ):
         raise Invalid("login", f"a name without spaces is needed, at most {_MAX_LOGIN} characters long")
     if not user.name.strip() or len(user.name) > _MAX_NAME or not user.name.isprintable():
         raise Invalid("name", f"a name is needed, at most {_MAX_NAME} characters long")
@@ -256,6 +265,11 @@ def group_roles(session: Session, user_id: str) -> dict[str, Role]:
     return {code: Role(role) for code, role in rows}
 
 
+def is_anywhere(session: Session, user: User, role: Role) -> bool:
+    """Whether somebody may do what `role` may, be it for one group alone."""
+    return any(given.includes(role) for given in (Role(user.role), *group_roles(session, user.id).values()))
+
+
 def set_group_roles(
     session: Session, user_id: str, roles: Mapping[str, Role], *, by: str, now: datetime
 ) -> None:
@@ -309,9 +323,7 @@ def _keep_an_administrator(session: Session, leaving: User) -> None:
     others = session.scalar(
         select(func.count())
         .select_from(User)
-        .where(
-            User.role == Role.ADMINISTRATOR.value, User.disabled_at.is_(None), User.id != leaving.id
-        )
+        .where(User.role == Role.ADMINISTRATOR.value, User.disabled_at.is_(None), User.id != leaving.id)
     )
     if not others:
         raise Conflict("this is the last administrator; make somebody else one first")
@@ -326,7 +338,7 @@ def start_session(
     *,
     now: datetime,
     lifetime: timedelta,
-    origin: Origin = Origin(),  # noqa: B008 (frozen)
+    origin: Origin = Origin(),
     how: str = "password",
     instead_of: str = "",
 ) -> str:
@@ -428,11 +440,14 @@ def end_session(session: Session, token: str, *, now: datetime) -> None:
 def revoke_session(session: Session, user_id: str, which: str, *, by: str, now: datetime) -> None:
     """End one of somebody's sessions from elsewhere. Raises NotFound where it is not theirs, or over."""
     user = get_user(session, user_id)
-    if len(which) != _ID_DIGITS or not session.execute(
-        delete(UserSession).where(
-            UserSession.user_id == user_id, UserSession.token_hash.startswith(which, autoescape=True)
-        ).returning(UserSession.user_id)
-    ).first():
+    if (
+        len(which) != _ID_DIGITS
+        or not session.execute(
+            delete(UserSession)
+            .where(UserSession.user_id == user_id, UserSession.token_hash.startswith(which, autoescape=True))
+            .returning(UserSession.user_id)
+        ).first()
+    ):
         raise NotFound("there is no such session")
     details = {"session": which}
     audit.record(session, by, "session.revoked", f"user:{user.login}", details, at=now)

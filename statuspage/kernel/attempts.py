@@ -110,5 +110,8 @@ def _locked(session: Session, key: str, now: datetime) -> Attempts:
     insert = sqlite.insert if is_sqlite else postgresql.insert
     session.execute(insert(Attempts).values(values).on_conflict_do_nothing())
     return session.scalars(
-        select(Attempts).where(Attempts.key == key).with_for_update().execution_options(populate_existing=True)
+        select(Attempts)
+        .where(Attempts.key == key)
+        .with_for_update()
+        .execution_options(populate_existing=True)
     ).one()

@@ -32,7 +32,9 @@ class AuditEntry(Base):
     seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     at: Mapped[datetime]
     actor: Mapped[str] = mapped_column(index=True)  # a login, `cli:name`, or `nobody` before a sign-in
-    action: Mapped[str] = mapped_column(index=True)  # noun.verb: user.added, session.began, incident.published
+    action: Mapped[str] = mapped_column(
+        index=True
+    )  # noun.verb: user.added, session.began, incident.published
     subject: Mapped[str]  # what it was done to: user:anna, incident:abc
     details: Mapped[str]
     previous_hash: Mapped[str]
@@ -62,7 +64,7 @@ for _dialect, _triggers in (("sqlite", SQLITE_TRIGGERS), ("postgresql", POSTGRES
         event.listen(
             AuditEntry.__table__,
             "after_create",
-            DDL(_trigger.replace("%", "%%")).execute_if(dialect=_dialect),
+            DDL(_trigger.replace("%", "%%")).execute_if(dialect=_dialect),  # type: ignore[no-untyped-call]
         )
 
 
@@ -198,9 +200,7 @@ def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"), allow_nan=False)
 
 
-def _hash(
-    seq: int, at: datetime, actor: str, action: str, subject: str, details: str, previous: str
-) -> str:
+def _hash(seq: int, at: datetime, actor: str, action: str, subject: str, details: str, previous: str) -> str:
     instant = at.astimezone(UTC).isoformat(timespec="microseconds")
     content = _canonical([seq, instant, actor, action, subject, details, previous])
     return hashlib.sha256(content.encode("ascii")).hexdigest()

@@ -17,7 +17,13 @@ from statuspage.kernel.build import build
 from statuspage.kernel.errors import Invalid
 
 ENVIRONMENT_PREFIX = "STATUSPAGE_"
-ROLES = ("viewer", "agent", "approver", "operator", "administrator")  # kernel.accounts.Role, which needs a database
+ROLES = (
+    "viewer",
+    "agent",
+    "approver",
+    "operator",
+    "administrator",
+)  # kernel.accounts.Role, which needs a database
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +154,7 @@ class Oidc:
     roles: Annotated[
         dict[str, str],
         Meta(
-            description="Which of its values give which role, as { celni-dyzur = \"operator\" }; the highest counts, "
+            description='Which of its values give which role, as { celni-dyzur = "operator" }; the highest counts, '
             "and nobody without one comes in."
         ),
     ] = field(default_factory=dict)
@@ -297,7 +303,9 @@ def _check_oidc(oidc: Oidc, *, where: str) -> None:
     if not oidc.client_id:
         raise Invalid(f"{where}.client_id", "the provider's name for this program is needed")
     if not oidc.roles:
-        raise Invalid(f"{where}.roles", "without any nobody could sign in; map a value of the claim to a role")
+        raise Invalid(
+            f"{where}.roles", "without any nobody could sign in; map a value of the claim to a role"
+        )
     for value, role in oidc.roles.items():
         if role not in ROLES:
             raise Invalid(f"{where}.roles.{value}", f'"{role}" is no role; there are {", ".join(ROLES)}')

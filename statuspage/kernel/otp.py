@@ -92,7 +92,9 @@ def confirm(session: Session, user: User, code: str, *, now: datetime) -> tuple[
     if totp is None or totp.confirmed_at is not None:
         raise Conflict("there is nothing to confirm")
     if not _use_step(session, totp, code, now=now):
-        raise Invalid("code", "the code does not fit; check the clock of the telephone and type the newest one")
+        raise Invalid(
+            "code", "the code does not fit; check the clock of the telephone and type the newest one"
+        )
     totp.confirmed_at = now
     codes = _renew_codes(session, user.id)
     audit.record(session, user.login, "second-factor.on", f"user:{user.login}", at=now)
@@ -104,10 +106,15 @@ def is_code(session: Session, user_id: str, code: str, *, now: datetime) -> bool
     totp = session.get(Totp, user_id)
     if totp is None or totp.confirmed_at is None:
         return False
+    if kind_of(code) == "totp":
+        return _use_step(session, totp, code, now=now)
+    return _use_recovery_code(session, user_id, "".join(code.split()), now=now)
+
+
+def kind_of(code: str) -> str:
+    """Which kind of code was typed."""
     typed = "".join(code.split())
-    if typed.isascii() and typed.isdigit():
-        return _use_step(session, totp, typed, now=now)
-    return _use_recovery_code(session, user_id, typed, now=now)
+    return "totp" if typed.isascii() and typed.isdigit() else "recovery code"
 
 
 def renew_recovery_codes(session: Session, user: User, *, now: datetime) -> tuple[str, ...]:

@@ -51,9 +51,6 @@ def test_a_guesser_locks_nobody_out_from_another_network_however_long_it_goes_on
 ) -> None:
     guesses_let_through(sqlite_db, guess("password", "anna", ATTACKER), now, timedelta(hours=36))
 
-    with pytest.raises(TooMany):
-        for _ in range(2):
-            sqlite_db.run_now(begin, guess("password", "anna", ATTACKER), now=now + timedelta(hours=36))
     sqlite_db.run_now(begin, guess("password", "anna", OWNER), now=now + timedelta(hours=36))
 
 
@@ -68,10 +65,11 @@ def test_a_known_browser_comes_in_even_while_the_whole_world_guesses(db: Databas
 
 
 def test_one_network_that_tries_a_list_of_logins_is_slowed_down(db: Database, now: datetime) -> None:
-    with pytest.raises(TooMany) as caught:
-        for number in range(60):
-            db.run_now(begin, guess("password", f"login{number}", ATTACKER), now=now)
+    for number in range(50):
+        db.run_now(begin, guess("password", f"login{number}", ATTACKER), now=now)
 
+    with pytest.raises(TooMany) as caught:
+        db.run_now(begin, guess("password", "another", ATTACKER), now=now)
     assert caught.value.retry_after_s >= 2
     db.run_now(begin, guess("password", "anna", OWNER), now=now)
 

@@ -194,7 +194,9 @@ def test_a_database_that_was_upgraded_refuses_the_same(fast_dir: object, now: da
     metadata.create_all(fresh.engine)
 
     def triggers(session: Session) -> list[tuple[str, str]]:
-        rows = session.execute(text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name"))
+        rows = session.execute(
+            text("SELECT name, sql FROM sqlite_master WHERE type = 'trigger' ORDER BY name")
+        )
         return [(name, sql) for name, sql in rows if name.startswith("audit_entries")]
 
     assert db.read_now(triggers) == fresh.read_now(triggers) != []

@@ -41,7 +41,13 @@ def is_code(db: Database, user: User, typed: str, now: datetime) -> bool:
 
 @pytest.mark.parametrize(
     ("seconds", "typed"),
-    [(59, "287082"), (1111111109, "081804"), (1111111111, "050471"), (1234567890, "005924"), (2000000000, "279037")],
+    [
+        (59, "287082"),
+        (1111111109, "081804"),
+        (1111111111, "050471"),
+        (1234567890, "005924"),
+        (2000000000, "279037"),
+    ],
 )
 def test_the_codes_are_those_of_the_rfc(db: Database, anna: User, seconds: int, typed: str) -> None:
     at = datetime.fromtimestamp(seconds, UTC)
@@ -112,7 +118,9 @@ def test_of_two_requests_with_the_same_code_one_comes_in(
     assert sorted(seen) == [False, False, False, True]
 
 
-@pytest.mark.parametrize("typed", ["", "12345", "1234567", "abcdef", "١٢٣٤٥٦", "\0", "\ud800", "-1", "x" * 5000])
+@pytest.mark.parametrize(
+    "typed", ["", "12345", "1234567", "abcdef", "١٢٣٤٥٦", "\0", "\ud800", "-1", "x" * 5000]
+)
 def test_what_is_no_code_opens_nothing(
     db: Database, anna: User, secret: str, now: datetime, typed: str
 ) -> None:
