@@ -30,7 +30,7 @@ FORGOTTEN_AFTER = timedelta(hours=6)  # every bucket has leaked empty by then
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """A leaking bucket: `free` guesses at once and as many again each hour; beyond, the wait doubles from
-    two seconds to `longest`."""
+    five seconds to `longest`."""
 
     free: int
     longest: timedelta
@@ -41,9 +41,10 @@ class Backoff:
 
     def wait(self, level: float) -> timedelta:
         """How long to wait for the next guess."""
-        if level < self.free:
+        beyond = round(level) - self.free
+        if beyond < 0:
             return timedelta(0)
-        return min(self.longest, timedelta(seconds=2 ** min(int(level) - self.free + 1, 20)))
+        return min(self.longest, timedelta(seconds=5 * 2 ** min(beyond, 20)))
 
 
 _PAIR = Backoff(5, timedelta(minutes=15))
