@@ -223,8 +223,8 @@ def _add(session: Session, user: User, by: str, now: datetime) -> User:
 
 
 def find_user(session: Session, login: str) -> User | None:
-    """The account with this login."""
-    return session.scalar(select(User).where(User.login == login))
+    """The account with this login. No login has a sign that PostgreSQL would refuse to compare."""
+    return session.scalar(select(User).where(User.login == login)) if login.isprintable() else None
 
 
 def get_user(session: Session, user_id: str) -> User:

@@ -140,8 +140,9 @@ def entries(
     """The newest entries first. `action` also finds what begins with it and a dot: `user` finds user.added."""
     query = select(AuditEntry).order_by(AuditEntry.seq.desc()).limit(limit)
     if actor:
-        query = query.where(AuditEntry.actor == actor)
+        query = query.where(AuditEntry.actor == _storable(actor))
     if action:
+        action = _storable(action)
         is_of_kind = AuditEntry.action.startswith(f"{action}.", autoescape=True)
         query = query.where((AuditEntry.action == action) | is_of_kind)
     if before is not None:

@@ -81,10 +81,12 @@ async def _back(request: Request, provider: Provider) -> Response:
     house, now, query = web.house(request), clock.now(), request.query_params
     note = house.signer.verify("oidc", request.cookies.get(COOKIE, ""))
     journey = _Journey.unpacked(note, now) if note else None
-    if journey is None or query.get("state") != journey.secrets.state:
+    if journey is None:
         return signin.form(request, failed="over")
     request.scope["language_prefix"] = journey.prefix
     request.scope["language"] = journey.prefix[1:] or web.language(request)
+    if query.get("state") != journey.secrets.state:
+        return signin.form(request, failed="over")
     if "code" not in query:
         return signin.form(request, failed="denied", status=403)
     try:
