@@ -119,7 +119,6 @@ class Security:
     require_totp_for: Annotated[
         str | None,
         Meta(
-            pattern="^(viewer|agent|approver|operator|administrator)$",
             description="Role from which a second factor is compulsory for local accounts; default: nobody must.",
         ),
     ] = None
@@ -280,17 +279,23 @@ def check(settings: Settings, *, where: str) -> None:
         raise Invalid(f"{where}.mail.relay", "write it as smtp://host:port or smtps://host:port")
     if "@" not in settings.mail.sender:
         raise Invalid(f"{where}.mail.sender", "an e-mail address is expected")
-    if settings.security.secret is not None and len(settings.security.secret) < 32:
-        raise Invalid(f"{where}.security.secret", "at least 32 characters are needed")
-    for network in settings.security.allow_networks:
-        try:
-            ip_network(network)
-        except ValueError as error:
-            raise Invalid(f"{where}.security.allow_networks", str(error)) from None
+    _check_security(settings.security, where=f"{where}.security")
     _check_oidc(settings.oidc, where=f"{where}.oidc")
     for target in settings.monitors.control_targets:
         if not target.rpartition(":")[2].isdigit():
             raise Invalid(f"{where}.monitors.control_targets", f'"{target}" is not host:port')
+
+
+def _check_security(security: Security, *, where: str) -> None:
+    if security.secret is not None and len(security.secret) < 32:
+        raise Invalid(f"{where}.secret", "at least 32 characters are needed")
+    for network in security.allow_networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise Invalid(f"{where}.allow_networks", str(error)) from None
+    if security.require_totp_for is not None and security.require_totp_for not in ROLES:
+        raise Invalid(f"{where}.require_totp_for", _no_role(security.require_totp_for))
 
 
 def _check_oidc(oidc: Oidc, *, where: str) -> None:
@@ -308,7 +313,11 @@ def _check_oidc(oidc: Oidc, *, where: str) -> None:
         )
     for value, role in oidc.roles.items():
         if role not in ROLES:
-            raise Invalid(f"{where}.roles.{value}", f'"{role}" is no role; there are {", ".join(ROLES)}')
+            raise Invalid(f"{where}.roles.{value}", _no_role(role))
+
+
+def _no_role(text: str) -> str:
+    return f'"{text}" is no role; there are {", ".join(ROLES)}'
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:
