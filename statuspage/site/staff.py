@@ -176,8 +176,8 @@ async def reset_factor(request: Request) -> Response:
 
 def reset_second_factor(session: Session, user_id: str, *, by: str, now: datetime) -> None:
     """Off, and signed out everywhere: whoever has the telephone now may have a session, too."""
-    otp.remove(session, accounts.get_user(session, user_id), by=by, now=now)
     accounts.revoke_sessions(session, user_id, by=by, now=now)
+    otp.remove(session, accounts.get_user(session, user_id), by=by, now=now)
 
 
 async def end_sessions(request: Request) -> Response:
