@@ -8,6 +8,7 @@ import click
 
 import statuspage.declarations  # noqa: F401 - adds its commands to `incident`
 from statuspage import __version__
+from statuspage.administrator import audit, user
 from statuspage.cli import config_option, database_of, now, settings_of
 from statuspage.kernel.errors import Error, Invalid
 from statuspage.officer import incident, maintenance
@@ -38,6 +39,8 @@ def cli() -> None:
 
 cli.add_command(incident)
 cli.add_command(maintenance)
+cli.add_command(user)
+cli.add_command(audit)
 
 # --- running ---
 
@@ -106,31 +109,7 @@ def probe(config_file: Path, monitor: str) -> None:
         click.echo(line)
 
 
-# --- people ---
-
-
-@cli.group()
-def user() -> None:
-    """Members of staff with a local account."""
-
-
-@user.command("add")
-@click.argument("login")
-@config_option
-@click.option("--name", required=True, help="As customers see it.")
-@click.option(
-    "--role", type=click.Choice(["viewer", "agent", "approver", "operator", "administrator"]), default="agent"
-)
-@click.password_option(help="Asked for when it is not given; at least 12 characters.")
-def user_add(config_file: Path, login: str, name: str, role: str, password: str) -> None:
-    """Add a member of staff."""
-    from statuspage.kernel import accounts
-
-    password_hash = accounts.hash_password(password)
-    database_of(config_file).run_now(
-        accounts.add_user, login, name, accounts.Role(role), password_hash, now=now()
-    )
-    click.echo(f"added {login} ({role})")
+# --- subscribers ---
 
 
 @cli.group()

@@ -47,7 +47,7 @@ from statuspage.kernel.panels import Panel
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import Wakeup, keep_running
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
-from statuspage.site import console, live, wire
+from statuspage.site import account, audit_trail, console, live, signin, staff, wire
 from statuspage.site.live import Live
 from statuspage.site.outputs import Edition, Front
 from statuspage.site.publisher import Publisher
@@ -153,12 +153,27 @@ class Application:
             routes += [
                 *live.routes(self.live),
                 *console.routes(panels),
+                *signin.routes(),
+                *self._provider_routes(),
+                *account.routes(),
+                *staff.routes(),
+                *audit_trail.routes(),
                 *notifiers.web.routes(),
                 *tickets.portal.routes(),
                 *tickets.console.routes(),
                 *self.extra_routes,
             ]
         return routes
+
+    def _provider_routes(self) -> list[BaseRoute]:
+        settings = self.house.settings
+        if settings.oidc.issuer is None:
+            return []
+        from statuspage.kernel.oidc import Provider  # a quarter of a second, for those who have one
+        from statuspage.site import sso
+
+        back = settings.server.base_url + sso.CALLBACK
+        return sso.routes(Provider(settings.oidc, self.house.network, back))
 
     def _plan_tasks(self) -> None:
         self.tasks["watch"] = self.house.db.watch

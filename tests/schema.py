@@ -3,9 +3,19 @@
 from monitors import tables as monitors
 from notifiers import tables as notifiers
 from statuspage.incidents import tables as incidents
-from statuspage.kernel import accounts, events
+from statuspage.kernel import accounts, attempts, audit, events, otp
 from statuspage.kernel.db import Base
 from tickets import tables as tickets
 
-ROOMS = (events, accounts, incidents, monitors, notifiers, tickets)  # imported for what they declare
+ROOMS = (
+    events,
+    audit,
+    accounts,
+    attempts,
+    otp,
+    incidents,
+    monitors,
+    notifiers,
+    tickets,
+)  # imported for what they declare
 metadata = Base.metadata

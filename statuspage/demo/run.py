@@ -27,6 +27,7 @@ from statuspage.kernel.house import SignInHint
 SIGN_INS = (
     SignInHint("agent", "agent-of-the-demo", accounts.Role.AGENT.value),
     SignInHint("operator", "operator-of-the-demo", accounts.Role.OPERATOR.value),
+    SignInHint("administrator", "administrator-of-the-demo", accounts.Role.ADMINISTRATOR.value),
 )
 
 
@@ -91,7 +92,7 @@ def guide(settings: config.Settings, data_dir: Path) -> str:
     base = settings.server.base_url
     command = "statuspage" if Path(sys.argv[0]).name == "statuspage" else "python -m statuspage"
     data = f" --data {data_dir}" if data_dir.name != ".demo" or data_dir.parent != Path.cwd() else ""
-    sign_ins = "\n".join(f"    {hint.role:<9} {hint.login} / {hint.password}" for hint in SIGN_INS)
+    sign_ins = "\n".join(f"    {hint.role:<13} {hint.login} / {hint.password}" for hint in SIGN_INS)
     return f"""
   Customs services status, with simulated services that can really be broken.
 

@@ -124,6 +124,8 @@ def _kind(annotation: Any) -> str:
         return " or ".join(_kind(a) for a in typing.get_args(annotation) if a is not type(None))
     if typing.get_origin(annotation) in (tuple, list):
         return f"list of {_kind(typing.get_args(annotation)[0])}"
+    if typing.get_origin(annotation) is dict:
+        return f"table of {_kind(typing.get_args(annotation)[1])}"
     names = {str: "text", int: "whole number", float: "number", bool: "true or false"}
     return names.get(annotation) or str(getattr(annotation, "__name__", annotation))
 

@@ -17,6 +17,13 @@ from statuspage.kernel.build import build
 from statuspage.kernel.errors import Invalid
 
 ENVIRONMENT_PREFIX = "STATUSPAGE_"
+ROLES = (
+    "viewer",
+    "agent",
+    "approver",
+    "operator",
+    "administrator",
+)  # kernel.accounts.Role, which needs a database
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +116,53 @@ class Security:
     session_lifetime: Annotated[timedelta, Meta(description="How long a sign-in lasts.")] = timedelta(
         hours=12
     )
+    require_totp_for: Annotated[
+        str | None,
+        Meta(
+            description="Role from which a second factor is compulsory for local accounts; default: nobody must.",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, slots=True)
+class Oidc:
+    issuer: Annotated[
+        str | None,
+        Meta(
+            description="OpenID Connect provider, as https://host/path; default: none, local accounts alone. "
+            "One in an internal network needs security.allow_networks."
+        ),
+    ] = None
+    client_id: Annotated[str, Meta(description="What the provider calls this program.")] = ""
+    client_secret: Annotated[
+        str | None,
+        Meta(description="The secret agreed with the provider; better given by the environment."),
+    ] = None
+    scopes: Annotated[tuple[str, ...], Meta(description="What is asked for; openid is always among it.")] = (
+        "openid",
+        "profile",
+        "email",
+    )
+    login_claim: Annotated[
+        str, Meta(description="The claim that becomes the login at the first sign-in; spaces are refused.")
+    ] = "preferred_username"
+    role_claim: Annotated[
+        str,
+        Meta(description="The claim that holds the roles, a text or a list; dots lead inwards: realm.roles."),
+    ] = "roles"
+    roles: Annotated[
+        dict[str, str],
+        Meta(
+            description='Which of its values give which role, as { celni-dyzur = "operator" }; the highest counts, '
+            "and nobody without one comes in."
+        ),
+    ] = field(default_factory=dict)
+    label_pl: Annotated[str, Meta(description="The button on the sign-in page in Polish.")] = (
+        "Zaloguj się kontem służbowym"
+    )
+    label_en: Annotated[str, Meta(description="The button on the sign-in page in English.")] = (
+        "Sign in with your work account"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +240,7 @@ class Settings:
     mail: Mail = field(default_factory=Mail)
     page: Page = field(default_factory=Page)
     security: Security = field(default_factory=Security)
+    oidc: Oidc = field(default_factory=Oidc)
     monitors: Monitors = field(default_factory=Monitors)
     incidents: Incidents = field(default_factory=Incidents)
     tickets: Tickets = field(default_factory=Tickets)
@@ -249,16 +304,45 @@ def check(settings: Settings, *, where: str) -> None:
         raise Invalid(f"{where}.mail.relay", "write it as smtp://host:port or smtps://host:port")
     if "@" not in settings.mail.sender:
         raise Invalid(f"{where}.mail.sender", "an e-mail address is expected")
-    if settings.security.secret is not None and len(settings.security.secret) < 32:
-        raise Invalid(f"{where}.security.secret", "at least 32 characters are needed")
-    for network in settings.security.allow_networks:
-        try:
-            ip_network(network)
-        except ValueError as error:
-            raise Invalid(f"{where}.security.allow_networks", str(error)) from None
+    _check_security(settings.security, where=f"{where}.security")
+    _check_oidc(settings.oidc, where=f"{where}.oidc")
     for target in settings.monitors.control_targets:
         if not target.rpartition(":")[2].isdigit():
             raise Invalid(f"{where}.monitors.control_targets", f'"{target}" is not host:port')
+
+
+def _check_security(security: Security, *, where: str) -> None:
+    if security.secret is not None and len(security.secret) < 32:
+        raise Invalid(f"{where}.secret", "at least 32 characters are needed")
+    for network in security.allow_networks:
+        try:
+            ip_network(network)
+        except ValueError as error:
+            raise Invalid(f"{where}.allow_networks", str(error)) from None
+    if security.require_totp_for is not None and security.require_totp_for not in ROLES:
+        raise Invalid(f"{where}.require_totp_for", _no_role(security.require_totp_for))
+
+
+def _check_oidc(oidc: Oidc, *, where: str) -> None:
+    if oidc.issuer is None:
+        return
+    issuer = urlsplit(oidc.issuer)
+    is_here = issuer.hostname in ("localhost", "127.0.0.1", "::1")
+    if not issuer.hostname or issuer.scheme not in (("https", "http") if is_here else ("https",)):
+        raise Invalid(f"{where}.issuer", "write it as https://host/path")
+    if not oidc.client_id:
+        raise Invalid(f"{where}.client_id", "the provider's name for this program is needed")
+    if not oidc.roles:
+        raise Invalid(
+            f"{where}.roles", "without any nobody could sign in; map a value of the claim to a role"
+        )
+    for value, role in oidc.roles.items():
+        if role not in ROLES:
+            raise Invalid(f"{where}.roles.{value}", _no_role(role))
+
+
+def _no_role(text: str) -> str:
+    return f'"{text}" is no role; there are {", ".join(ROLES)}'
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:

@@ -57,7 +57,7 @@ def random_token() -> str:
 
 def hash_token(token: str) -> str:
     """What is stored of a random token. It has enough entropy that a fast hash is safe."""
-    return hashlib.sha256(token.encode()).hexdigest()
+    return hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
 
 
 def load_or_make_secret(directory: Path) -> str:

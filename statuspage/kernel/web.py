@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from statuspage.kernel import clock, i18n
-from statuspage.kernel.accounts import Role, SignedIn, signed_in
+from statuspage.kernel.accounts import SEEN_EVERY, Role, SignedIn, note_seen, signed_in
 from statuspage.kernel.config import Settings
 from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from statuspage.kernel.house import House
@@ -192,17 +192,21 @@ async def form_list(request: Request, name: str) -> list[str]:
     return [value for value in data.getlist(name) if isinstance(value, str)]
 
 
-async def require(request: Request, role: Role) -> SignedIn:
+async def require(request: Request, role: Role, group_code: str | None = None) -> SignedIn:
     """Who is asking. Raises SignInNeeded without a session, Forbidden below `role`.
 
-    On POST the session's CSRF token must come back in the field `csrf`.
+    With `group_code` a role for that group of services is enough. On POST the session's CSRF token must come
+    back in the field `csrf`.
     """
-    token = request.cookies.get(COOKIE, "")
-    user = await house(request).db.read(signed_in, token, now=clock.now()) if token else None
+    token, now = request.cookies.get(COOKIE, ""), clock.now()
+    db = house(request).db
+    user = await db.read(signed_in, token, now=now) if token else None
     if user is None:
         raise SignInNeeded
+    if user.seen_at is not None and now - user.seen_at >= SEEN_EVERY:
+        await db.run(note_seen, token, now=now)
     request.scope["user"] = user
-    if not user.role.includes(role):
+    if not user.may(role, group_code):
         raise Forbidden(f"the role {role} is needed")
     if request.method == "POST" and (await form(request)).get("csrf") != user.csrf:
         raise Forbidden("the form is out of date; load the page again")

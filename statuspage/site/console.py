@@ -1,7 +1,6 @@
-"""The operators' console: signing in and out, and the board. What other rooms show there comes as panels."""
+"""The operators' console: the board. What other rooms show there comes as panels."""
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jinja2 import pass_context
@@ -15,10 +14,8 @@ from statuspage.incidents import incidents, words
 from statuspage.incidents.publication import load_tree
 from statuspage.incidents.tables import Notice, Service
 from statuspage.kernel import clock, web
-from statuspage.kernel.accounts import Role, end_session, find_user, is_password, start_session
-from statuspage.kernel.errors import TooMany
+from statuspage.kernel.accounts import Role
 from statuspage.kernel.panels import Panel, PanelSource
-from statuspage.kernel.security import RateLimit, network_of
 
 
 @pass_context
@@ -37,25 +34,9 @@ web.environment().globals |= {
     "notice_word": _notice_word,
 }
 
-_WINDOW_S = 300
-_ATTEMPTS_PER_LOGIN = 10
-_ATTEMPTS_PER_NETWORK = 50
-
 
 def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
     """`panels` are shown on the board in this order."""
-
-    per_login = RateLimit(_ATTEMPTS_PER_LOGIN, _WINDOW_S)
-    per_network = RateLimit(_ATTEMPTS_PER_NETWORK, _WINDOW_S)
-
-    def count_attempt(request: Request, login: str) -> None:
-        per_network.use(network_of(web.client_address(request)), at_s=clock.monotonic())
-        per_login.use(login, at_s=clock.monotonic())
-
-    async def sign_in(request: Request) -> Response:
-        if request.method == "GET":
-            return _sign_in_form(request)
-        return await _sign_in(request, count_attempt)
 
     async def board(request: Request) -> Response:
         await web.require(request, Role.VIEWER)
@@ -64,52 +45,8 @@ def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
 
     return [
         Route("/console", board),
-        Route("/console/sign-in", sign_in, methods=["GET", "POST"]),
-        Route("/console/sign-out", sign_out, methods=["POST"]),
         Route("/console/incidents/{id}/publish", publish, methods=["POST"]),
     ]
-
-
-def _sign_in_form(request: Request, *, login: str = "", failed: str = "", status: int = 200) -> Response:
-    context = {"login": login, "failed": failed, "next": _onward(request.query_params.get("next", ""))}
-    return web.render(request, "console/sign_in.html", context, status=status)
-
-
-async def _sign_in(request: Request, count_attempt: Callable[[Request, str], None]) -> Response:
-    """Check who it is, and begin a session under a new token."""
-    fields = await web.form(request)
-    login, house = fields.get("login", "")[:200], web.house(request)
-    try:
-        count_attempt(request, login)
-    except TooMany as error:
-        response = _sign_in_form(request, login=login, failed="many", status=429)
-        response.headers["Retry-After"] = str(error.retry_after_s)
-        return response
-    user = await house.db.read(find_user, login)
-    is_good = await asyncio.to_thread(is_password, user, fields.get("password", ""))
-    if user is None or not is_good:
-        return _sign_in_form(request, login=login, failed="wrong", status=422)
-    lifetime = house.settings.security.session_lifetime
-    token = await house.db.run(start_session, user.id, now=clock.now(), lifetime=lifetime)
-    response = web.redirect(request, _onward(request.query_params.get("next", "")) or "/console")
-    is_https = house.settings.server.base_url.startswith("https://")
-    response.set_cookie(web.COOKIE, token, httponly=True, samesite="lax", secure=is_https, path="/")
-    return response
-
-
-def _onward(path: str) -> str:
-    """Only a path of ours: never another site (open redirect)."""
-    is_ours = path.startswith("/") and not path.startswith("//") and "\\" not in path and path.isprintable()
-    return path if is_ours else ""
-
-
-async def sign_out(request: Request) -> Response:
-    """End the session on the server, then forget the cookie."""
-    await web.require(request, Role.VIEWER)
-    await web.house(request).db.run(end_session, request.cookies[web.COOKIE])
-    response = web.redirect(request, "/console/sign-in")
-    response.delete_cookie(web.COOKIE, path="/")
-    return response
 
 
 async def publish(request: Request) -> Response:

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from statuspage.kernel import config
+from statuspage.kernel.accounts import Role
 from statuspage.kernel.config import Settings, load
 from statuspage.kernel.errors import Invalid
 
@@ -58,6 +60,17 @@ def test_a_database_url_wins_over_the_directory(file: Path) -> None:
         ('[page]\ntime_zone = "../../etc/passwd"', "page.time_zone", "IANA"),
         ('[security]\nsecret = "too short"', "security.secret", "32 characters"),
         ('[security]\nallow_networks = ["10.0.0.0/8", "10.1"]', "security.allow_networks", "10.1"),
+        ('[security]\nrequire_totp_for = "king"', "security.require_totp_for", "is no role"),
+        ('[oidc]\nissuer = "idp.example"', "oidc.issuer", "https://host/path"),
+        ('[oidc]\nissuer = "http://idp.example"', "oidc.issuer", "https://host/path"),
+        ('[oidc]\nissuer = "https://idp.example"', "oidc.client_id", "is needed"),
+        ('[oidc]\nissuer = "https://idp.example"\nclient_id = "x"', "oidc.roles", "nobody could sign in"),
+        (
+            '[oidc]\nissuer = "https://idp.example"\nclient_id = "x"\nroles = { a = "king" }',
+            "oidc.roles.a",
+            "is no role; there are viewer",
+        ),
+        ("[oidc]\nroles = { a = 7 }", "oidc.roles[...]", "str"),
         ('[monitors]\ncontrol_targets = ["example.org"]', "monitors.control_targets", "host:port"),
         ('[tickets]\nnumber_prefix = "zgl"', "tickets.number_prefix", "regex"),
     ],
@@ -147,3 +160,21 @@ def test_variables_of_other_programs_are_left_alone(file: Path) -> None:
     settings = load(file, {"STATUSPAGE_HOME": "/srv", "STATUSPAGE_CI__PORT": "x", "SERVER__PORT": "1"})
 
     assert settings.server == Settings().server
+
+
+def test_the_settings_know_every_role() -> None:
+    assert tuple(Role) == config.ROLES
+
+
+def test_a_provider_is_set_by_the_environment_too(file: Path) -> None:
+    file.write_text('[oidc]\nissuer = "https://idp.example"\nclient_id = "status"')
+
+    oidc = load(
+        file,
+        {
+            "STATUSPAGE_OIDC__CLIENT_SECRET": "kept elsewhere",
+            "STATUSPAGE_OIDC__ROLES": '{ ops = "operator" }',
+        },
+    ).oidc
+
+    assert (oidc.client_secret, oidc.roles) == ("kept elsewhere", {"ops": "operator"})

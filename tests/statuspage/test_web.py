@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -18,7 +18,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from statuspage.kernel import clock, web
-from statuspage.kernel.accounts import Role, add_user, end_session, signed_in, start_session
+from statuspage.kernel.accounts import (
+    SEEN_EVERY,
+    Role,
+    add_user,
+    end_session,
+    note_seen,
+    set_group_roles,
+    signed_in,
+    start_session,
+)
 from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from statuspage.kernel.house import House
 
@@ -289,6 +298,46 @@ async def test_a_page_asks_for_a_role(
     assert (await client.get("/agents")).status_code == status
 
 
+async def test_a_role_for_a_group_opens_what_is_that_groups_alone(house: House) -> None:
+    async def page(request: Request) -> Response:
+        user = await web.require(request, Role.OPERATOR, request.query_params.get("group"))
+        return PlainTextResponse(user.login)
+
+    app = Starlette(routes=[Route("/page", page)], exception_handlers=web.EXCEPTION_HANDLERS)
+    app.state.house = house
+    token = await sign_in(house, Role.AGENT)
+    who = await house.db.read(signed_in, token, now=clock.now())
+    assert who is not None
+    await house.db.run(set_group_roles, who.user_id, {"transit": Role.OPERATOR}, by="setup", now=clock.now())
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url=BASE_URL) as client:
+        client.cookies.set(web.COOKIE, token)
+        statuses = [
+            (await client.get(path)).status_code
+            for path in ("/page?group=transit", "/page?group=excise", "/page")
+        ]
+    assert statuses == [200, 403, 403]
+
+
+async def test_a_session_in_use_is_noted_no_more_often_than_needed(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    token = await sign_in(house, Role.AGENT)
+    client.cookies.set(web.COOKIE, token)
+
+    def seen_at() -> datetime:
+        who = house.db.read_now(signed_in, token, now=clock.now())
+        assert who is not None
+        assert who.seen_at is not None
+        return who.seen_at
+
+    began_at = seen_at()
+    await client.get("/agents")
+    assert seen_at() == began_at
+    await house.db.run(note_seen, token, now=began_at - SEEN_EVERY)
+    await client.get("/agents")
+    assert seen_at() >= began_at
+
+
 async def test_a_form_needs_the_token_of_its_session(client: httpx.AsyncClient, house: House) -> None:
     token = await sign_in(house, Role.AGENT)
     client.cookies.set(web.COOKIE, token)
@@ -305,7 +354,7 @@ async def test_a_cookie_is_worth_nothing_after_signing_out(client: httpx.AsyncCl
     client.cookies.set(web.COOKIE, token)
     assert (await client.get("/agents")).status_code == 200
 
-    await house.db.run(end_session, token)
+    await house.db.run(end_session, token, now=clock.now())
 
     assert (await client.get("/agents")).status_code == 303
 
