@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 
 import monitors.catalogue
 import monitors.checks
@@ -158,6 +159,7 @@ class Application:
                 *tickets.console.routes(),
                 *self.extra_routes,
             ]
+        routes.append(WebSocketRoute("/{path:path}", no_feed))
         return routes
 
     def _plan_tasks(self) -> None:
@@ -215,6 +217,11 @@ def monitor_panel(session: Session) -> Panel:
 async def healthz(_request: Request) -> Response:
     """The process answers."""
     return PlainTextResponse("ok\n")
+
+
+async def no_feed(websocket: WebSocket) -> None:
+    """A WebSocket asked for where there is none: our answer with our headers, not the server's own."""
+    await websocket.send_denial_response(PlainTextResponse("not found\n", 404))
 
 
 async def metrics(_request: Request) -> Response:

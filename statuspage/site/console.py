@@ -53,9 +53,9 @@ def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
         per_login.use(login, at_s=clock.monotonic())
 
     async def sign_in(request: Request) -> Response:
-        if request.method == "GET":
-            return _sign_in_form(request)
-        return await _sign_in(request, count_attempt)
+        if request.method == "POST":
+            return await _sign_in(request, count_attempt)
+        return _sign_in_form(request)  # HEAD, too: it must not count as an attempt
 
     async def board(request: Request) -> Response:
         await web.require(request, Role.VIEWER)
