@@ -67,9 +67,10 @@ def settings_for(directory: Path) -> Settings:
     )
 
 
-def fill(db: Database, where: str = "catalogue.toml") -> str:
+def fill(db: Database, text: str = CATALOGUE) -> str:
     """The catalogue, and an open incident of PUESC; returns its id."""
-    declared, now = catalogue.parse(CATALOGUE, where=where), clock.now()
+    where, now = "catalogue.toml", clock.now()
+    declared = catalogue.parse(text, where=where)
     db.run_now(catalogue.apply, declared, now=now)
     watched = monitors_catalogue.parse_monitors(declared.monitors, where=where)
     db.run_now(monitors_catalogue.apply, watched, now=now)
