@@ -5,7 +5,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -348,10 +348,10 @@ def held(settings: config.Settings, db: Database) -> AbstractContextManager[None
 
 def migrate(settings: config.Settings) -> str:
     """Bring the tables up to date; returns what it did."""
-    db = open_database(settings)
-    before = _version(db)
-    migrations.upgrade(db.engine, Base.metadata)
-    after = migrations.current(db.engine)
+    with closing(open_database(settings)) as db:
+        before = _version(db)
+        migrations.upgrade(db.engine, Base.metadata)
+        after = migrations.current(db.engine)
     return f"at {after} already" if before == after else f"from {before or 'empty'} to {after}"
 
 
