@@ -57,7 +57,7 @@ class SnapshotBuilder:
         self._zone = zone
         self._counts_maintenance = counts_maintenance
         self._notices: dict[str, NoticeView] = {}
-        self._named: list[tuple[object, ...]] = []
+        self._named: list[tuple[str, str, str, str, int]] = []
         self._past: dict[str, _Past] = {}
         self._known_bounds: dict[date, tuple[datetime, datetime]] = {}
 
