@@ -67,19 +67,24 @@ def settings_for(directory: Path) -> Settings:
     )
 
 
-def fill(db: Database, text: str = CATALOGUE) -> str:
-    """The catalogue, and an open incident of PUESC; returns its id."""
+def apply(db: Database, text: str) -> None:
+    """What `statuspage apply` does with a catalogue."""
     where, now = "catalogue.toml", clock.now()
     declared = catalogue.parse(text, where=where)
     db.run_now(catalogue.apply, declared, now=now)
     watched = monitors_catalogue.parse_monitors(declared.monitors, where=where)
     db.run_now(monitors_catalogue.apply, watched, now=now)
+
+
+def fill(db: Database, text: str = CATALOGUE) -> str:
+    """The catalogue, and an open incident of PUESC; returns its id."""
+    apply(db, text)
     new = NewIncident(
         name=Text("Brama nie odpowiada", "The gateway does not answer"),
         text=Text("Ustalamy przyczynę.", "We are looking for the cause."),
         services={"PUESC": ServiceStatus.MAJOR_OUTAGE},
     )
-    return db.run_now(open_incident, new, by="cli:ewa", now=now).id
+    return db.run_now(open_incident, new, by="cli:ewa", now=clock.now()).id
 
 
 @contextmanager
