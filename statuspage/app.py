@@ -5,7 +5,7 @@ import os
 import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -17,8 +17,9 @@ from sqlalchemy.orm import Session
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import BaseRoute, Route
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
+from starlette.websockets import WebSocket
 
 import monitors.catalogue
 import monitors.checks
@@ -163,6 +164,7 @@ class Application:
                 *tickets.console.routes(),
                 *self.extra_routes,
             ]
+        routes.append(WebSocketRoute("/{path:path}", no_feed))
         return routes
 
     def _provider_routes(self) -> list[BaseRoute]:
@@ -230,6 +232,11 @@ def monitor_panel(session: Session) -> Panel:
 async def healthz(_request: Request) -> Response:
     """The process answers."""
     return PlainTextResponse("ok\n")
+
+
+async def no_feed(websocket: WebSocket) -> None:
+    """A WebSocket asked for where there is none: our answer with our headers, not the server's own."""
+    await websocket.send_denial_response(PlainTextResponse("not found\n", 404))
 
 
 async def metrics(_request: Request) -> Response:
@@ -356,10 +363,10 @@ def held(settings: config.Settings, db: Database) -> AbstractContextManager[None
 
 def migrate(settings: config.Settings) -> str:
     """Bring the tables up to date; returns what it did."""
-    db = open_database(settings)
-    before = _version(db)
-    migrations.upgrade(db.engine, Base.metadata)
-    after = migrations.current(db.engine)
+    with closing(open_database(settings)) as db:
+        before = _version(db)
+        migrations.upgrade(db.engine, Base.metadata)
+        after = migrations.current(db.engine)
     return f"at {after} already" if before == after else f"from {before or 'empty'} to {after}"
 
 

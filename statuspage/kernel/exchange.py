@@ -22,6 +22,8 @@ MAX_BODY_BYTES = 1_048_576
 _MAX_HEAD_BYTES = 65_536
 # Chunk framing may outweigh the body, but not without end: bytes on the wire for each byte of body allowed.
 _MAX_FRAMING = 8
+# Members of a gzip body. Empty ones add nothing to the body, and each costs time and a copy of what follows it.
+_MAX_MEMBERS = 256
 _PORTS = {"http": 80, "https": 443}
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FIELD_VALUE = re.compile(r"[\t\x20-\x7e\x80-\xff]*")
@@ -176,7 +178,7 @@ class Exchange(asyncio.Protocol):
         self._chunks: list[bytes] = []
         self._body_bytes = 0
         self._gunzip: zlib._Decompress | None = None
-        self._has_member = False  # a whole gzip member was read; what follows may be padding
+        self._members = 0  # whole gzip members read; what follows one may be padding
         self._parser = httptools.HttpResponseParser(self)
 
     @property
@@ -233,7 +235,7 @@ class Exchange(asyncio.Protocol):
             while data:
                 data = self._take(data)
         except zlib.error:
-            if not self._has_member:
+            if not self._members:
                 self._fail("the body is not valid gzip")
 
     def on_message_complete(self) -> None:
@@ -258,7 +260,10 @@ class Exchange(asyncio.Protocol):
                 self._gunzip = zlib.decompressobj(31)
             data = self._gunzip.decompress(data, room + 1)
             rest = self._gunzip.unused_data
-            self._has_member |= self._gunzip.eof
+            self._members += self._gunzip.eof
+            if self._members > _MAX_MEMBERS:
+                self._fail(f"the gzip body has more than {_MAX_MEMBERS} members")
+                return b""
         self._chunks.append(data[:room])
         self._body_bytes += min(len(data), room)
         if len(data) > room:
@@ -272,7 +277,7 @@ class Exchange(asyncio.Protocol):
         self._finish()
 
     def _finish(self) -> None:
-        if self._gunzip is not None and self._body_bytes and not self._has_member:
+        if self._gunzip is not None and self._body_bytes and not self._members:
             self._fail("the gzip body ends too early")
         elif not self.done.done():
             self.done.set_result(None)

@@ -228,17 +228,26 @@ _STATUS: dict[type[Exception], int] = {
 def answer_error(request: Request, error: Exception) -> Response:
     """An error in words, in the reader's language, as a page or as JSON for the API."""
     status = error.status_code if isinstance(error, HTTPException) else _STATUS.get(type(error), 500)
-    headers = {"Retry-After": str(error.retry_after_s)} if isinstance(error, TooMany) else {}
+    headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}  # Allow, of a 405
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(error.retry_after_s)
     if status == 500:
         log.error("web.fault", path=request.scope["path"], exc_info=error)
     if isinstance(error, Unavailable):
         headers["Retry-After"] = "5"
         log.warning("web.unavailable", path=request.scope["path"], reason=str(error))
     if request.scope["path"].startswith("/api/"):
-        return JSONResponse({"error": str(error) if isinstance(error, Error) else "error"}, status, headers)
+        return JSONResponse({"error": _reason(error)}, status, headers)
     response = render(request, "site/error.html", {"status": status, "error": error}, status=status)
     response.headers.update(headers)
     return response
+
+
+def _reason(error: Exception) -> str:
+    """In words, for programs; a fault of ours says nothing of itself."""
+    if isinstance(error, HTTPException):
+        return error.detail
+    return str(error) if isinstance(error, Error) else "error"
 
 
 def answer_sign_in_needed(request: Request, _error: Exception) -> Response:
@@ -307,17 +316,14 @@ class Guard:
         self.own_host = urlsplit(base_url).netloc
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
 
         async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 add_security_headers(MutableHeaders(scope=message))
             await send(message)
 
         app = self.app
-        if self._is_foreign(scope["method"], scope["path"], Headers(scope=scope)):
+        if scope["type"] == "http" and self._is_foreign(scope["method"], scope["path"], Headers(scope=scope)):
             app = Response("This request came from another site and was refused.\n", 403)
         await app(scope, receive, send_with_headers)
 

@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from urllib.parse import parse_qs
 
+from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from statuspage.incidents.snapshot import PageSnapshot
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES, Language, negotiate
 from statuspage.kernel.prepared import FOREVER, PAGE, SHORT, Prepared, prepare
-from statuspage.kernel.web import split_language
+from statuspage.kernel.web import add_security_headers, split_language
 from statuspage.site import api, feeds, files, pages
 
 _HTML = "text/html; charset=utf-8"
@@ -101,8 +102,12 @@ def prepared_assets(assets: Mapping[str, tuple[bytes, str]]) -> dict[str, Prepar
     return {path: prepare(body, kind, cache=FOREVER) for path, (body, kind) in assets.items()}
 
 
+_READ_ONLY = PlainTextResponse("This address can only be read.\n", 405, {"Allow": "GET, HEAD"})
+add_security_headers(_READ_ONLY.headers)
+
+
 class Front:
-    """Answers GET and HEAD from the current edition, ahead of the router; everything else goes on."""
+    """Answers from the current edition, ahead of the router; what is not public goes on."""
 
     def __init__(self, app: ASGIApp, *, default_language: Language) -> None:
         self._app = app
@@ -111,7 +116,7 @@ class Front:
         self.edition: Edition | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and self.edition is not None:
+        if scope["type"] == "http" and self.edition is not None:
             accept_encoding = if_none_match = accept_language = b""
             for name, value in scope["headers"]:
                 if name == b"accept-encoding":
@@ -121,6 +126,9 @@ class Front:
                 elif name == b"accept-language":
                     accept_language = value
             prepared = self._find(self.edition, scope["path"], scope["query_string"], accept_language)
+            if prepared is not None and scope["method"] not in ("GET", "HEAD"):
+                await _READ_ONLY(scope, receive, send)
+                return
             if prepared is not None:
                 await prepared.send(
                     send,

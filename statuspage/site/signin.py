@@ -55,7 +55,7 @@ def routes() -> list[BaseRoute]:
 
 async def sign_in(request: Request) -> Response:
     """Check who it is, and begin a session or the next step."""
-    if request.method == "GET":
+    if request.method != "POST":  # HEAD, too: it must not count as an attempt
         return form(request)
     login, password = (await web.form(request)).get("login", "")[:_MAX_LOGIN], await typed_password(request)
     house, now = web.house(request), clock.now()

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.bench.limits import LIMITS, limits_on, name_of
+from tests.bench.limits import LIMITS, limits_on
 
 
 def main(only: list[str]) -> int:
@@ -51,14 +51,12 @@ def _judged(text: str) -> str:
     if not text.startswith("{"):
         return text
     line: dict[str, Any] = json.loads(text)
-    if not ("name" in line or "figure" in line):
-        return text
     limits = list(limits_on(line))
     if not limits:
         return text
     for limit in limits:
         _held[limit] = limit.is_met(line)
-    bounds = [str(limit).removeprefix(f"{name_of(line)}: ") for limit in limits]
+    bounds = [str(limit).removeprefix(f"{limit.figure}: ") for limit in limits]
     return json.dumps({**line, "limits": bounds, "met": all(_held[limit] for limit in limits)})
 
 

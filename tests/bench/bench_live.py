@@ -21,16 +21,14 @@ from typing import Any
 import psutil
 import uvloop
 
+from tests.bench.figures import figure
+
 CLIENTS = 5000
 ROUNDS = 20
+STALLED = 20
 STALL_CLIENTS = 500
 STALL_ROUNDS = 100
 STALL_BYTES = 8000
-
-
-def report(figure: str, **values: Any) -> None:
-    """One figure."""
-    print(json.dumps({"bench": "live", "figure": figure, **values}), flush=True)
 
 
 def raise_file_limit() -> None:
@@ -187,7 +185,9 @@ class Server:
 
     def __init__(self, kind: str) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", kind], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+            [sys.executable, "-m", "tests.bench.bench_live", "--serve", kind],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
         )
         assert self.process.stdout is not None
         self.port = int(self.process.stdout.readline())
@@ -259,27 +259,24 @@ async def with_stalled(stalled: int) -> tuple[float, int]:
 
 async def measure() -> None:
     """All figures."""
-    figures = {kind: await fan_out(kind) for kind in ("peer", "ours")}
-    ours, peer = figures["ours"], figures["peer"]
-    report("fan-out", clients=CLIENTS, rounds=ROUNDS, **ours)
-    report("fan-out, websockets.broadcast", clients=CLIENTS, rounds=ROUNDS, **peer)
-    ratio = ours["messages_per_s"] / peer["messages_per_s"]
-    cpu_ratio = ours["messages_per_cpu_s"] / peer["messages_per_cpu_s"]
-    report("fan-out, ratio", ratio=round(ratio, 2), cpu_ratio=round(cpu_ratio, 2), goal=0.7)
-    report("memory of a client", bytes=ours["bytes_per_client"], peer=peer["bytes_per_client"], goal=30_000)
+    peer, ours = await fan_out("peer"), await fan_out("ours")
+    for name, key, unit in (
+        ("live.messages", "messages_per_s", "messages/s"),
+        ("live.messages_by_cpu", "messages_per_cpu_s", "messages/s of CPU"),
+    ):
+        ratio = round(ours[key] / peer[key], 2)
+        figure(name, ours[key], unit, websockets_broadcast=peer[key], ratio=ratio, clients=CLIENTS)
+    each, peers = ours["bytes_per_client"] / 1000, peer["bytes_per_client"] / 1000
+    figure("live.client", round(each, 1), "kB", websockets_broadcast=round(peers, 1), clients=CLIENTS)
     # Best of three, in turn: other work on the machine moves a single run by a quarter.
-    runs = [(await with_stalled(0), await with_stalled(20)) for _ in range(3)]
+    runs = [(await with_stalled(0), await with_stalled(STALLED)) for _ in range(3)]
     free = max(without[0] for without, _ in runs)
     held = max(with_them[0] for _, with_them in runs)
     growth = max(with_them[1] for _, with_them in runs)
-    report(
-        "twenty clients stop reading",
-        readers=STALL_CLIENTS,
-        messages_per_s=round(held),
-        messages_per_s_without=round(free),
-        ratio=round(held / free, 2),
-        growth_bytes=growth,
-    )
+    figure(
+        "live.with_stalled_clients", round(held), "messages/s", without=round(free),
+        ratio=round(held / free, 2), stalled=STALLED, readers=STALL_CLIENTS, growth_mb=round(growth / 1e6, 1),
+    )  # fmt: skip
 
 
 def main() -> None:

@@ -6,7 +6,6 @@ relay's answer; `seconds_to_first` ends when the relay has the first mail.
 
 import argparse
 import asyncio
-import json
 import os
 import pwd
 import resource
@@ -19,7 +18,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import uvloop
 from sqlalchemy import func, insert, select
@@ -32,6 +30,7 @@ from notifiers.tables import Delivery, Subscriber
 from statuspage.kernel import clock
 from statuspage.kernel.db import Database, new_id
 from statuspage.kernel.events import Consumer, pending
+from tests.bench.figures import figure
 from tests.notifiers.scenes import fill_catalogue, house_of, open_incident
 from tests.schema import metadata
 
@@ -39,11 +38,6 @@ RECIPIENTS = 50_000
 CONNECTIONS = 8
 SINK, SOURCE = Path("/usr/sbin/smtp-sink"), Path("/usr/sbin/smtp-source")
 MAIL_BYTES = 9000  # about what our mails have
-
-
-def report(figure: str, **values: Any) -> None:
-    """One figure."""
-    print(json.dumps({"bench": "mail", "figure": figure, **values}), flush=True)
 
 
 def pin(core: int) -> None:
@@ -106,7 +100,7 @@ def measure_expansion(directory: Path, count: int) -> None:
         while db.run_now(broadcasts.expand, seq, house=house, now=clock.now()):
             pass
         seconds = time.perf_counter() - began
-        report("expansion", rows=count, rows_per_s=round(count / seconds))
+        figure("mail.expansion", round(count / seconds), "rows/s", rows=count)
     db.close()
 
 
@@ -128,7 +122,7 @@ def sent(session: Session) -> int:
     return found or 0
 
 
-async def broadcast(db: Database, directory: Path, port: int, count: int) -> None:
+async def broadcast(db: Database, directory: Path, port: int, count: int, peer: float) -> None:
     """One incident to everybody, through the dispatcher as it runs in production."""
     with house_of(db, directory, relay=f"smtp://127.0.0.1:{port}") as house:
         dispatcher = Dispatcher(house)
@@ -146,23 +140,20 @@ async def broadcast(db: Database, directory: Path, port: int, count: int) -> Non
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
     cpu_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    report(
-        "broadcast",
-        recipients=count,
-        recipients_per_s=round(count / seconds),
-        seconds=round(seconds, 2),
-        seconds_to_first=round(first, 3),
-        cpu_us_per_mail=round(cpu_s / count * 1e6),
-        rss_max_mb=round(peak_kb() / 1024),
-    )
+    rate = count / seconds
+    figure(
+        "mail.broadcast", round(rate), "recipients/s", smtp_source=round(peer), ratio=round(rate / peer, 2),
+        recipients=count, seconds=round(seconds, 2), seconds_to_first=round(first, 3),
+        cpu_us_per_mail=round(cpu_s / count * 1e6), rss_max_mb=round(peak_kb() / 1024),
+    )  # fmt: skip
 
 
-def source(port: int, count: int) -> None:
-    """postfix's own load generator, on our core, over as many connections that stay open."""
+def source(port: int, count: int) -> float:
+    """Mails a second of postfix's own load generator, on our core, over as many connections that stay open."""
     began = time.perf_counter()
     how = f"-d -s {CONNECTIONS} -m {count} -l {MAIL_BYTES} -f a@b.example -t c@d.example 127.0.0.1:{port}"
     subprocess.run([str(SOURCE), *how.split()], preexec_fn=lambda: pin(0), check=True)
-    report("smtp-source", mails=count, mails_per_s=round(count / (time.perf_counter() - began)))
+    return count / (time.perf_counter() - began)
 
 
 def peak_kb() -> int:
@@ -171,33 +162,36 @@ def peak_kb() -> int:
     return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def run_side(directory: Path, port: int, count: int) -> None:
+def run_side(directory: Path, port: int, count: int, peer: float) -> None:
     """Our side, in a process of its own so that its memory is its own."""
     pin(0)
     db = Database(f"sqlite:///{directory / 'broadcast.db'}")
-    uvloop.run(broadcast(db, directory, port, count))
+    uvloop.run(broadcast(db, directory, port, count, peer))
     db.close()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--recipients", type=int, default=RECIPIENTS)
-    parser.add_argument("--side", nargs=2, metavar=("DIR", "PORT"))
+    parser.add_argument("--side", nargs=3, metavar=("DIR", "PORT", "PEER"))
     options = parser.parse_args()
     if options.side:
-        run_side(Path(options.side[0]), int(options.side[1]), options.recipients)
+        where, port, peer = options.side
+        run_side(Path(where), int(port), options.recipients, float(peer))
         return
     if not SINK.exists():
-        report("skipped", reason="postfix's smtp-sink is not installed")
-        return
+        sys.exit(
+            "postfix's smtp-sink is missing; install the package postfix (make install does where it may)"
+        )
     directory = Path(tempfile.mkdtemp(prefix="statuspage-bench-"))
     try:
         measure_expansion(directory, options.recipients)
         prepared(directory / "broadcast.db", options.recipients).close()
         with sink() as port:
-            ours = [sys.executable, "-m", "tests.bench.bench_mail", "--side", str(directory), str(port)]
+            peer = source(port, min(options.recipients, 20_000))
+            side = ["--side", str(directory), str(port), str(peer)]
+            ours = [sys.executable, "-m", "tests.bench.bench_mail", *side]
             subprocess.run([*ours, "--recipients", str(options.recipients)], check=True)
-            source(port, min(options.recipients, 20_000))
     finally:
         shutil.rmtree(directory)
 

@@ -4,7 +4,6 @@ One core each: the server under test has the first, `wrk` the second.
 """
 
 import asyncio
-import json
 import math
 import os
 import re
@@ -40,16 +39,13 @@ from statuspage.kernel.db import Base, Database
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.site import pages
 from statuspage.site.outputs import Edition
+from tests.bench.figures import figure
 
 SERVICES = 200
 ROUNDS, ROUND_S = 5, 2
 COMMITS = 200
 PAUSES_S = (0.0, 0.02, 0.2)  # one at once, one while the last edition is completed, one after that
 SERVER_CORE, CLIENT_CORE = 0, min(1, (os.cpu_count() or 1) - 1)
-
-
-def figure(name: str, value: float, unit: str, **more: object) -> None:
-    print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, **more}), flush=True)
 
 
 def make_database(directory: Path) -> tuple[config.Settings, Database]:

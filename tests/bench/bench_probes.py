@@ -1,7 +1,7 @@
 """HTTP probes a second on one core, beside prometheus-blackbox-exporter with the same targets and checks.
 
 The targets, and for the peer the client that asks it for probes, run on the other core. Prints one JSON line
-per figure: {"name", "value", "unit", "peer", "ratio"}. Rates per second of CPU time are what a shared machine
+per figure. Rates per second of CPU time are what a shared machine
 disturbs least; rates per second of wall time stand beside them.
 """
 
@@ -28,6 +28,7 @@ import uvloop
 from monitors.probes import Context, Verdict, build_spec
 from monitors.probes.http import check
 from statuspage.kernel.net import Network
+from tests.bench.figures import figure
 
 PEER = "prometheus-blackbox-exporter"
 PORTS = 20
@@ -203,14 +204,13 @@ def wait_for_targets(directory: Path) -> list[int]:
 
 def report(name: str, unit: str, ours: float, peer: float | None) -> None:
     ratio = round(ours / peer, 2) if peer else None
-    line = {"name": name, "value": round(ours), "unit": unit, "peer": peer and round(peer), "ratio": ratio}
-    print(json.dumps(line), flush=True)
+    figure(name, round(ours), unit, blackbox_exporter=peer and round(peer), ratio=ratio)
 
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as text:
         directory = Path(text)
-        targets = subprocess.Popen([sys.executable, __file__, "--targets", text])
+        targets = subprocess.Popen([sys.executable, "-m", "tests.bench.bench_probes", "--targets", text])
         try:
             os.sched_setaffinity(targets.pid, {OTHER_CORE})
             ports = wait_for_targets(directory)

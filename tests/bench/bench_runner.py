@@ -5,7 +5,6 @@ The targets are served by another process. Prints one JSON line per figure.
 
 import argparse
 import asyncio
-import json
 import os
 import resource
 import subprocess
@@ -33,16 +32,12 @@ from statuspage.kernel import clock
 from statuspage.kernel.config import Monitors, Settings
 from statuspage.kernel.db import Base, Database, new_id
 from statuspage.kernel.net import Network
+from tests.bench.figures import figure
 
 HOSTS = 200  # services; each has an address of its own
 ANSWER = (
     b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n" + b'{"status":"UP"}'
 )
-
-
-def report(figure: str, **values: Any) -> None:
-    """One figure."""
-    print(json.dumps({"bench": "runner", "figure": figure, **values}), flush=True)
 
 
 def pin(core: int) -> None:
@@ -116,7 +111,9 @@ def measure(directory: Path, monitors: int, interval_s: float, warm_up_s: float,
     settings = replace(Settings(), monitors=Monitors(max_in_flight=500, max_per_host=50))
     db = Database(f"sqlite:///{directory / 'bench.db'}")
     Base.metadata.create_all(db.engine)
-    target = subprocess.Popen([sys.executable, __file__, "--target"], stdout=subprocess.PIPE, text=True)
+    target = subprocess.Popen(
+        [sys.executable, "-m", "tests.bench.bench_runner", "--target"], stdout=subprocess.PIPE, text=True
+    )
     try:
         assert target.stdout is not None
         port = int(target.stdout.readline())
@@ -150,20 +147,16 @@ async def _measure(db: Database, settings: Settings, warm_up_s: float, length_s:
     verdicts = db.read_now(
         lambda s: dict(s.execute(select(Result.verdict, func.count()).group_by(Result.verdict)).all())
     )
-    report("lateness_at_start", p50_ms=ms(start_up, 0.5), p99_ms=ms(start_up, 0.99), probes=len(start_up))
-    report(
-        "lateness",
-        p50_ms=ms(measured, 0.5),
-        p99_ms=ms(measured, 0.99),
-        max_ms=ms(measured, 1),
-        target_p99_ms=250,
-    )
-    report(
-        "throughput", probes_per_s=round(len(measured) / elapsed_s, 1), cpu_share=round(used_s / elapsed_s, 3)
-    )
-    report("cpu_per_probe", ms=round(1000 * used_s / max(1, len(measured)), 3))
-    report("memory", mb=round(memory_mb, 1), before_mb=round(before_mb, 1))
-    report("results_stored", **verdicts)
+    p99_ms, per_probe_ms = ms(measured, 0.99), 1000 * used_s / max(1, len(measured))
+    figure(
+        "runner.lateness", p99_ms, "ms at p99", p50_ms=ms(measured, 0.5), max_ms=ms(measured, 1),
+        at_start_p99_ms=ms(start_up, 0.99), probes=len(measured),
+    )  # fmt: skip
+    figure(
+        "runner.cpu", round(used_s / elapsed_s, 3), "cores", ms_per_probe=round(per_probe_ms, 3),
+        probes_per_s=round(len(measured) / elapsed_s, 1),
+    )  # fmt: skip
+    figure("runner.memory", round(memory_mb, 1), "MB", before_mb=round(before_mb, 1), verdicts=verdicts)
 
 
 def ms(values: Sequence[float], part: float) -> float:

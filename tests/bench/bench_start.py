@@ -19,14 +19,11 @@ from typing import Any
 import psutil
 
 from tests.bench.bench_page import free_port, make_database
+from tests.bench.figures import figure
 
 STARTS = 5
 SETTLED_S = 15  # after the outage, before weighing
 DEADLINE_S = 60
-
-
-def figure(name: str, value: float, unit: str, **more: object) -> None:
-    print(json.dumps({"name": name, "value": round(value, 3), "unit": unit, **more}), flush=True)
 
 
 def children_cpu_s() -> float:

@@ -29,11 +29,18 @@ class Limit:
 
 
 LIMITS = (
-    Limit("detection.simulated", "p50_s", at_most=30),
+    Limit("detection.measured", "value", at_most=30),
+    Limit("detection.simulated", "value", at_most=30),
     Limit("detection.false_alarms", "value", at_most=0),
+    Limit("live.messages", "ratio", at_least=0.7),
+    Limit("live.client", "value", at_most=30),
+    Limit("live.with_stalled_clients", "ratio", at_least=0.9),
+    Limit("mail.broadcast", "value", at_least=3000),
     Limit("page.requests", "ratio", at_least=0.30),
     Limit("page.commit_to_bytes", "p99_ms", at_most=100),
     Limit("page.weight", "value", at_most=30),
+    Limit("probes.http.per_cpu_second", "ratio", at_least=0.7),
+    Limit("runner.lateness", "value", at_most=250),
     Limit("start.version", "value", at_most=0.3),
     Limit("start.first_page", "value", at_most=3),
     Limit("start.demo_first_page", "value", at_most=3),
@@ -41,11 +48,6 @@ LIMITS = (
 )
 
 
-def name_of(line: Mapping[str, Any]) -> str:
-    """A figure is named `name`, or by `bench` and `figure`."""
-    return str(line["name"]) if "name" in line else f"{line.get('bench')}.{line.get('figure')}"
-
-
 def limits_on(line: Mapping[str, Any]) -> Iterator[Limit]:
     """Every limit on this figure."""
-    return (limit for limit in LIMITS if limit.figure == name_of(line))
+    return (limit for limit in LIMITS if limit.figure == line["name"])

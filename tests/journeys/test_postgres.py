@@ -2,20 +2,18 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 
 import httpx
 import pytest
 
 from tests.journeys.demo_process import until
 from tests.postgres import Postgres
+from tests.server_process import Target, free_port, served
 
 pytestmark = pytest.mark.postgres
 
@@ -36,33 +34,6 @@ retry = "200ms"
 timeout = "2s"
 spec = {{ url = "http://127.0.0.1:{port}/" }}
 """
-
-
-class Target(BaseHTTPRequestHandler):
-    """A service that answers with the status that `answer` says."""
-
-    answer = 200
-
-    def do_GET(self) -> None:
-        self.send_response(type(self).answer)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
-
-
-@contextmanager
-def served() -> Iterator[int]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Target) as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_address[1]
-        server.shutdown()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])
 
 
 def run(*words: str) -> str:

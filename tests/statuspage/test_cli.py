@@ -6,11 +6,15 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, redirect_stderr, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from time import monotonic, sleep
 
 import pytest
+
+from statuspage.__main__ import main
 
 CATALOGUE = """
 [[groups]]
@@ -23,9 +27,35 @@ name = { pl = "CRPA", en = "CRPA" }
 """
 
 
-def run(*words: str) -> subprocess.CompletedProcess[str]:
+@dataclass(frozen=True)
+class Done:
+    """How a command ended, and what it said."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run(*words: str) -> Done:
+    """The command in this process, as far as it does not serve: to start Python takes longer than most commands."""
+    said, complained, typed = StringIO(), StringIO(), sys.argv
+    sys.argv = ["statuspage", *words]
+    try:
+        with redirect_stdout(said), redirect_stderr(complained):
+            main()
+        code = 0
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    finally:
+        sys.argv = typed
+    return Done(code, said.getvalue(), complained.getvalue())
+
+
+def run_apart(*words: str) -> Done:
+    """The command in a process of its own."""
     command = [sys.executable, "-m", "statuspage", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    return Done(done.returncode, done.stdout, done.stderr)
 
 
 def refused(*words: str) -> str:
@@ -73,6 +103,13 @@ def test_a_bad_settings_file_is_named_with_its_key(fast_dir: Path, text: str | N
     said = refused("check-config", str(file))
     assert "bad.toml" in said
     assert key in said
+
+
+def test_a_refusal_is_one_line_and_the_status_two_in_a_process_too(settings_file: Path) -> None:
+    words = ("incident", "list", "--config", str(settings_file))
+    apart = run_apart(*words)
+    assert apart == run(*words)
+    assert (apart.returncode, apart.stdout, len(apart.stderr.splitlines())) == (2, "", 1)
 
 
 def test_a_database_without_tables_is_refused_by_what_needs_them(settings_file: Path) -> None:

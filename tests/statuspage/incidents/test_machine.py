@@ -12,6 +12,7 @@ from pathlib import Path
 from pprint import pformat
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -398,6 +399,7 @@ class IncidentMachine(RuleBasedStateMachine):
         return self.db.read_now(lambda session: list(session.scalars(query)))
 
 
+@pytest.mark.slow
 def test_the_incident_model_holds_together_whatever_happens(sqlite_template: Path, fast_dir: Path) -> None:
     IncidentMachine.template, IncidentMachine.directory = sqlite_template, fast_dir
     run_state_machine_as_test(

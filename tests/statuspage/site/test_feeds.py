@@ -22,6 +22,11 @@ from tests.statuspage.site import snapshots
 BASE_URL = "https://status.example"
 PAGE = Page()
 ATOM = "{http://www.w3.org/2005/Atom}"
+SCHEMATRON = (  # RFC 4287, appendix B: context and assertion
+    ("atom:feed", "atom:author or not(atom:entry[not(atom:author)])"),
+    ("atom:entry", "atom:link[@rel='alternate'] or atom:link[not(@rel)] or atom:content"),
+    ("atom:entry", "atom:author or ../atom:author or atom:source/atom:author"),
+)
 
 # Abuse case 11: control characters, overrides of direction, halves of characters, non-characters.
 NASTY = "NCTS2\x00\x0b\x1b[31m \u202egnp.exe\u2066 \ud800 \ufffe\uffff ]]></title>&#8238; <b>\r\nBCC: x"
@@ -37,11 +42,21 @@ def atom_schema() -> etree.RelaxNG:
 
 
 def assert_is_atom(body: bytes) -> None:
-    """Valid to the schema, and to what it cannot say (section 4.1.1): somebody is the author."""
+    """Valid to the schema and to the Schematron rules that stand in it as annotations."""
     document = etree.fromstring(body)
     schema = atom_schema()
     assert schema.validate(document), schema.error_log
-    assert document.find(f"{ATOM}author") is not None
+    assert broken_rules(document) == []
+
+
+def broken_rules(document: Any) -> list[str]:
+    names = {"atom": ATOM.strip("{}")}
+    return [
+        test
+        for context, test in SCHEMATRON
+        for found in document.xpath(f"//{context}", namespaces=names)
+        if not found.xpath(f"boolean({test})", namespaces=names)
+    ]
 
 
 def atom(snapshot: PageSnapshot, language: str = "en") -> bytes:
@@ -96,6 +111,16 @@ def test_the_schema_refuses_what_is_not_atom() -> None:
     for element in broken.findall(f"{ATOM}entry/{ATOM}updated"):
         element.text = "yesterday"
     assert not atom_schema().validate(broken)
+
+
+def test_the_rules_beside_the_schema_refuse_what_they_should() -> None:
+    broken = etree.fromstring(atom(snapshots.one_down()))
+    for name in ("author", "entry/link", "entry/content"):
+        for element in broken.findall(f"{ATOM}{name.replace('/', '/' + ATOM)}"):
+            parent = element.getparent()
+            assert parent is not None
+            parent.remove(element)
+    assert set(broken_rules(broken)) == {test for _, test in SCHEMATRON}
 
 
 @pytest.mark.parametrize("language", ["pl", "en"])

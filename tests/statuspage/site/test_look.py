@@ -255,7 +255,7 @@ def test_nothing_stands_in_anybodys_way(site: Site, browser: Browser, language: 
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [720, 1440])
+@pytest.mark.parametrize("width", [720, 1024, 1440])
 def test_text_twice_as_large_still_fits(site: Site, browser: Browser, width: int) -> None:
     """For those who have set the browser's own text size to 200 %."""
     site.show("gateway down")
@@ -269,6 +269,38 @@ def test_text_twice_as_large_still_fits(site: Site, browser: Browser, width: int
             assert page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)") >= 34
             assert wide(page) == 0
     large.close()
+
+
+@pytest.mark.browser
+def test_the_narrowest_window_is_not_scrolled_sideways(site: Site, browser: Browser) -> None:
+    """320 pixels: what is left of 1280 at 400 % (WCAG 1.4.10)."""
+    with opened(browser, viewport={"width": 320, "height": 740}) as (context, _):
+        page = context.new_page()
+        for scenario, path in LOOKED_AT:
+            site.show(scenario)
+            for language in ("pl", "en"):
+                page.goto(f"{site.url}/{language}{path}")
+                assert wide(page) == 0, f"{scenario} {path} scrolls sideways"
+
+
+@pytest.mark.browser
+def test_paper_has_no_buttons(site: Site, browser: Browser) -> None:
+    site.show("gateway down")
+    with opened(browser, viewport={"width": 800, "height": 1100}) as (context, _):
+        page = context.new_page()
+        page.emulate_media(media="print")
+        for path in ("/", "/services/PUESC", "/history"):
+            page.goto(f"{site.url}/pl{path}")
+            for useless in (
+                ".site-header nav",
+                ".language",
+                "button",
+                ".button",
+                ".button-secondary",
+                "input",
+            ):
+                assert page.locator(useless).filter(visible=True).count() == 0, f"{path}: {useless}"
+            assert page.locator("h1").is_visible()
 
 
 @pytest.mark.browser

@@ -85,7 +85,13 @@ async def test_a_page_and_its_assets_set_no_cookie(client: httpx.AsyncClient) ->
 async def test_everything_else_goes_on_to_the_router(client: httpx.AsyncClient) -> None:
     for path in ("/desk/new", "/pl/desk/new", "/incidents/nosuchid", "/healthz", "/plenty"):
         assert (await client.get(path)).text == "beyond"
-    assert (await client.post("/")).text == "beyond"
+        assert (await client.post(path)).text == "beyond"
+
+
+async def test_what_is_public_can_only_be_read(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/en/history", "/api/v2/summary.json", "/history.atom", *pages.assets()):
+        answer = await client.post(path)
+        assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_without_an_edition_everything_goes_on() -> None:
