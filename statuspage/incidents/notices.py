@@ -210,15 +210,23 @@ def post(
 
 
 def tell(
-    session: Session, kind: str, notice: Notice, update: Update, now: datetime, *, only_untold: bool = False
+    session: Session,
+    kind: str,
+    notice: Notice,
+    update: Update,
+    now: datetime,
+    *,
+    only_untold: bool = False,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Emit what became public. Drafts emit nothing.
 
-    `only_untold`: mail goes to those alone who have not been told of this notice yet.
+    `only_untold`: mail goes to those alone who have not been told of this notice yet. `more` is laid over
+    the payload.
     """
     if notice.published_at is None:
         return
-    rows = rows_of(session, notice)
+    rows = [row for row in rows_of(session, notice) if row.cancelled_at in (None, now)]
     codes = session.scalars(
         select(Service.code)
         .where(Service.id.in_([row.service_id for row in rows]))
@@ -239,6 +247,7 @@ def tell(
             "codes": list(codes),
             "deliver": update.deliver,
             "only_untold": only_untold,
+            **(more or {}),
         },
         at=now,
     )

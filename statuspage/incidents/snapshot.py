@@ -6,7 +6,8 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from statuspage.incidents.rules import Impact, ServiceStatus
+from statuspage.incidents.announcement import Announcement, Window
+from statuspage.incidents.rules import Impact, MaintenanceStatus, ServiceStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,7 @@ class AffectedView:
     status: ServiceStatus  # in this notice, now
     worst_status: ServiceStatus
     by_parent: bool
+    cancelled_at: datetime | None = None  # planned work goes on without it since then
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,35 @@ class NoticeView:
     updates: tuple[UpdateView, ...]  # newest first
     revisions: tuple[RevisionView, ...]  # newest first
     ended_at: datetime | None = None  # when it worked again; `resolved_at` is when that was said
+    announcement: Announcement | None = None  # of planned work
+    by_hand: bool = False  # an officer begins and completes it
+    series_id: str | None = None
+    occurrence: str | None = None
+
+    @property
+    def concerned(self) -> tuple[AffectedView, ...]:
+        """The services affected, without those that planned work goes on without."""
+        return tuple(affected for affected in self.affected if affected.cancelled_at is None)
+
+    @property
+    def window(self) -> Window:
+        """From when to when work is planned."""
+        begins_at = self.scheduled_for or self.began_at
+        return Window(begins_at, self.scheduled_until or begins_at)
+
+    @property
+    def is_announced_in_time(self) -> bool:
+        """Whether all of the work was, by the policy of that time; True where nobody asked."""
+        return self.announcement is None or self.announcement.is_in_time(self.window)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Planned work that an officer should have begun by now."""
+        return self.status == MaintenanceStatus.SCHEDULED and self.window.begins_at < now
+
+    def is_overrunning(self, now: datetime) -> bool:
+        """Planned work that is still going on past its planned end."""
+        is_under_way = self.status in (MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING)
+        return is_under_way and self.window.ends_at < now
 
     @property
     def is_open(self) -> bool:

@@ -142,6 +142,17 @@ class Incidents:
             description="A failure so soon after recovery reopens the incident; ticket answers wait so long."
         ),
     ] = timedelta(minutes=10)
+    announce_ahead: Annotated[
+        timedelta,
+        Meta(description="Planned work announced later than that before its begin counts as unavailability."),
+    ] = timedelta(hours=48)
+    plan_ahead: Annotated[
+        timedelta, Meta(description="How long ahead the occurrences of recurring work are announced.")
+    ] = timedelta(days=35)
+    remind_before: Annotated[
+        tuple[timedelta, ...],
+        Meta(description="How long before planned work begins its subscribers are reminded; none: never."),
+    ] = (timedelta(hours=24), timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +237,7 @@ def check(settings: Settings, *, where: str) -> None:
         raise Invalid(f"{where}.mail.sender", "an e-mail address is expected")
     if settings.security.secret is not None and len(settings.security.secret) < 32:
         raise Invalid(f"{where}.security.secret", "at least 32 characters are needed")
+    _check_planning(settings.incidents, where=f"{where}.incidents")
     for network in settings.security.allow_networks:
         try:
             ip_network(network)
@@ -234,6 +246,13 @@ def check(settings: Settings, *, where: str) -> None:
     for target in settings.monitors.control_targets:
         if not target.rpartition(":")[2].isdigit():
             raise Invalid(f"{where}.monitors.control_targets", f'"{target}" is not host:port')
+
+
+def _check_planning(incidents: Incidents, *, where: str) -> None:
+    if incidents.plan_ahead <= incidents.announce_ahead:
+        raise Invalid(f"{where}.plan_ahead", "has to be longer than announce_ahead")
+    if any(lead <= timedelta(0) for lead in incidents.remind_before):
+        raise Invalid(f"{where}.remind_before", "durations longer than nothing are expected")
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:

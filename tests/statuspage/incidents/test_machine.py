@@ -290,7 +290,7 @@ class IncidentMachine(RuleBasedStateMachine):
         new = maintenance.NewMaintenance(
             Text("Prace", "Work"), SAID, affected, begins_at, begins_at + timedelta(seconds=for_s)
         )
-        self._do(maintenance.schedule, new, by="duty")
+        self._do(maintenance.schedule, new, by="duty", policy=self.policy)
 
     @rule()
     def the_calendar_turns(self) -> None:
