@@ -320,6 +320,7 @@ class _Writer:
             "name_pl": name.pl,
             "name_en": name.en,
             "impact_override": False,
+            "by_hand": False,
             "taken_over": False,
             "cause": "",
             "fault": "",

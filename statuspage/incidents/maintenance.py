@@ -67,22 +67,7 @@ def schedule(
     check_window(Window(new.begins_at, new.ends_at), now=now)
     if not new.services:
         raise Invalid("service", "name at least one")
-    notice = Notice(
-        kind=NoticeKind.MAINTENANCE,
-        name_pl=new.name.pl,
-        name_en=new.name.en,
-        status=MaintenanceStatus.SCHEDULED,
-        impact=Impact.MAINTENANCE,
-        origin=Origin.PERSON,
-        began_at=new.begins_at,
-        detected_at=now,
-        created_at=now,
-        updated_at=now,
-        published_at=now,
-        scheduled_for=new.begins_at,
-        scheduled_until=new.ends_at,
-        by_hand=new.by_hand,
-    )
+    notice = _notice_of(new, now)
     notice.announcement = announced(notice.window, now=now, ahead=policy.announce_ahead)
     if series is not None:
         notice.series_id, notice.occurrence = series
@@ -112,6 +97,25 @@ def schedule(
         more=more,
     )
     return notice
+
+
+def _notice_of(new: NewMaintenance, now: datetime) -> Notice:
+    return Notice(
+        kind=NoticeKind.MAINTENANCE,
+        name_pl=new.name.pl,
+        name_en=new.name.en,
+        status=MaintenanceStatus.SCHEDULED,
+        impact=Impact.MAINTENANCE,
+        origin=Origin.PERSON,
+        began_at=new.begins_at,
+        detected_at=now,
+        created_at=now,
+        updated_at=now,
+        published_at=now,
+        scheduled_for=new.begins_at,
+        scheduled_until=new.ends_at,
+        by_hand=new.by_hand,
+    )
 
 
 def check_window(window: Window, *, now: datetime) -> None:

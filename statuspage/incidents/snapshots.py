@@ -181,7 +181,9 @@ class SnapshotBuilder:
 
     def _load_notices(self, session: Session, tree: Tree) -> list[NoticeView]:
         """All published notices; only those that changed since the last build are read anew."""
-        named = [(s.id, s.name_pl, s.name_en, s.code, s.position) for s in tree.services.values()]
+        named: list[tuple[object, ...]] = [
+            (s.id, s.name_pl, s.name_en, s.code, s.position) for s in tree.services.values()
+        ]
         if named != self._named:  # notices name services, in the page's order
             self._named = named
             self._notices.clear()

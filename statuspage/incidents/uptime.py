@@ -51,36 +51,13 @@ def account_day(
     if first_measured_at is None or first_measured_at >= end:
         return Day(day, None, None, 0, 0, 0, 0)
     begin = max(begin, first_measured_at)
-    seconds = dict.fromkeys(("down", "degraded", "unknown"), 0.0)
-    excused = 0.0
-    late_s = late_only_s = sum(window.overlap_s(begin, end) for window in late)
-    seen: list[ServiceStatus] = []
-    for span in spans:
-        overlap = span.overlap_s(begin, end)
-        if overlap <= 0:
-            continue
-        planned = 0.0 if counts_maintenance else _covered_s(span, windows, begin, end)
-        in_late = _covered_s(span, late, begin, end)
-        if span.status == UNKNOWN:
-            seconds["unknown"] += overlap
-            late_only_s -= in_late
-            continue
-        status = ServiceStatus(span.status)
-        if overlap > planned:
-            seen.append(status)
-        if status in OUTAGES:
-            seconds["down"] += overlap - planned
-            late_only_s -= in_late
-        else:
-            seconds["degraded"] += overlap - planned - in_late
-    seconds["down"] += max(0.0, late_only_s)
-    maintenance = sum(window.overlap_s(begin, end) for window in windows)
-    if not counts_maintenance:
-        excused = maintenance
-    elapsed = (end - begin).total_seconds()
-    accountable = elapsed - seconds["unknown"] - excused
-    measured = elapsed - seconds["unknown"]
-    maintenance += late_s
+    seconds, seen = _tally(spans, () if counts_maintenance else windows, late, begin, end)
+    maintenance = excused = sum(window.overlap_s(begin, end) for window in windows)
+    if counts_maintenance:
+        excused = 0.0
+    maintenance += sum(window.overlap_s(begin, end) for window in late)
+    measured = (end - begin).total_seconds() - seconds["unknown"]
+    accountable = measured - excused
     if maintenance:
         seen.append(ServiceStatus.UNDER_MAINTENANCE)
     status_of_day = max(seen, key=SEVERITY.__getitem__, default=ServiceStatus.OPERATIONAL)
@@ -94,6 +71,35 @@ def account_day(
         unknown_s=round(seconds["unknown"]),
         accountable_s=round(max(0.0, accountable)),
     )
+
+
+def _tally(
+    spans: Iterable[Span], excused: Sequence[Span], late: Sequence[Span], begin: datetime, end: datetime
+) -> tuple[dict[str, float], list[ServiceStatus]]:
+    """Seconds down, degraded and unknown, and the statuses that count. All of `late` that was measured is down."""
+    seconds = dict.fromkeys(("down", "degraded", "unknown"), 0.0)
+    unseen_late_s = sum(window.overlap_s(begin, end) for window in late)
+    seen: list[ServiceStatus] = []
+    for span in spans:
+        overlap = span.overlap_s(begin, end)
+        if overlap <= 0:
+            continue
+        in_late = _covered_s(span, late, begin, end)
+        if span.status == UNKNOWN:
+            seconds["unknown"] += overlap
+            unseen_late_s -= in_late
+            continue
+        planned = _covered_s(span, excused, begin, end)
+        status = ServiceStatus(span.status)
+        if overlap > planned:
+            seen.append(status)
+        if status in OUTAGES:
+            seconds["down"] += overlap - planned
+            unseen_late_s -= in_late
+        else:
+            seconds["degraded"] += overlap - planned - in_late
+    seconds["down"] += max(0.0, unseen_late_s)
+    return seconds, seen
 
 
 def _covered_s(span: Span, windows: Sequence[Span], begin: datetime, end: datetime) -> float:

@@ -16,7 +16,8 @@ from zoneinfo import ZoneInfo
 from feedgen.feed import FeedGenerator
 from icalendar import Calendar, Event, Timezone
 
-from statuspage.incidents import words
+from statuspage.incidents import planned_words, words
+from statuspage.incidents.announcement import Window
 from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshot import NoticeView, PageSnapshot, Text, UpdateView
 from statuspage.kernel import i18n
@@ -34,7 +35,9 @@ SUBTITLE = Text(
     "Outages, limitations and planned work of Customs services",
 )
 AFFECTED = Text("Dotyczy", "Concerns")
+LEFT = Text("Już nie dotyczy", "No longer concerns")
 SCHEDULE = Text("Termin", "When")
+ANNOUNCED = Text("Zapowiedź", "Announcement")
 
 # The year in a tag: URI says who owned the name at that time (RFC 4151); it must never change.
 TAG_YEAR = "2026"
@@ -145,7 +148,7 @@ def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: _Place)
     entry.content(_content(notice, update, place), type="html")
     entry.published(update.display_at)
     entry.updated(update.updated_at)
-    for affected in notice.affected:
+    for affected in notice.concerned:
         entry.category(term=affected.code, label=one_line(affected.name[place.language]))
 
 
@@ -157,14 +160,27 @@ def _content(notice: NoticeView, update: UpdateView, place: _Place) -> str:
 
 def _facts(notice: NoticeView, place: _Place) -> Iterator[str]:
     language = place.language
-    if notice.affected:
-        names = ", ".join(one_line(affected.name[language]) for affected in notice.affected)
+    if notice.concerned:
+        names = ", ".join(one_line(affected.name[language]) for affected in notice.concerned)
         yield f"{AFFECTED[language]}: {names}"
+    if left := [affected for affected in notice.affected if affected.cancelled_at is not None]:
+        names = ", ".join(one_line(affected.name[language]) for affected in left)
+        yield f"{LEFT[language]}: {names}"
     if notice.scheduled_for is not None and notice.scheduled_until is not None:
         zone = ZoneInfo(place.page.time_zone)
-        begin, end = notice.scheduled_for.astimezone(zone), notice.scheduled_until.astimezone(zone)
-        last = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
-        yield f"{SCHEDULE[language]}: {begin:%Y-%m-%d %H:%M} – {last} ({i18n.offset(end, zone)})"
+        yield f"{SCHEDULE[language]}: {_span(notice.window, zone)}"
+    if notice.announcement is not None and notice.status != MaintenanceStatus.CANCELLED:
+        zone = ZoneInfo(place.page.time_zone)
+        said = planned_words.announcement(
+            notice.announcement, notice.window, _catalogues(), language, lambda part: _span(part, zone)
+        )
+        yield f"{ANNOUNCED[language]}: {said}"
+
+
+def _span(window: Window, zone: ZoneInfo) -> str:
+    begin, end = window.begins_at.astimezone(zone), window.ends_at.astimezone(zone)
+    last = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
+    return f"{begin:%Y-%m-%d %H:%M} – {last} ({i18n.offset(end, zone)})"
 
 
 @cache

@@ -30,6 +30,7 @@ from statuspage.kernel.markdown import to_html
 from statuspage.site import charts
 from statuspage.site.assets import asset, assets
 from statuspage.site.headline import UNKNOWN, headline, shown_status
+from statuspage.site.planned import Plan, plan_of
 
 __all__ = ["asset", "assets", "render"]
 
@@ -157,6 +158,7 @@ class Card:
     latest: Post | None
     posts: tuple[Post, ...]
     edits: tuple[Edit, ...]
+    plan: Plan | None = None
 
     @property
     def names(self) -> str:
@@ -330,7 +332,7 @@ class _View:
 
     def _card(self, notice: NoticeView) -> Card:
         is_planned = notice.kind == NoticeKind.MAINTENANCE
-        direct = tuple(affected for affected in notice.affected if not affected.by_parent)
+        direct = tuple(affected for affected in notice.concerned if not affected.by_parent)
         ended_at = notice.ended_at or notice.resolved_at
         posts = tuple(self._post(update) for update in notice.updates)
         return Card(
@@ -356,6 +358,7 @@ class _View:
             latest=posts[0] if posts else None,
             posts=posts,
             edits=self._edits(notice),
+            plan=plan_of(notice, self.catalogues, self.language, self.zone, self.now),
         )
 
     def _notice_badge(self, notice: NoticeView) -> Badge:
