@@ -27,6 +27,8 @@ class Plan:
     by_hand: bool  # it begins when an officer says so: its times are intentions
     is_waiting: bool  # it should have begun
     overrun: timedelta | None  # how long it has been going on past its planned end
+    was_from: datetime | None  # what was announced before its times changed
+    was_until: datetime | None
     announced: str
     left: tuple[Left, ...]
 
@@ -53,6 +55,8 @@ def plan_of(
         by_hand=notice.by_hand,
         is_waiting=notice.is_overdue(now) and notice.by_hand,
         overrun=now - notice.window.ends_at if notice.by_hand and notice.is_overrunning(now) else None,
+        was_from=_before(notice, "scheduled_for"),
+        was_until=_before(notice, "scheduled_until"),
         announced=announced,
         left=tuple(
             Left(affected.code, affected.name[language], affected.cancelled_at)
@@ -60,3 +64,12 @@ def plan_of(
             if affected.cancelled_at is not None
         ),
     )
+
+
+def _before(notice: NoticeView, field: str) -> datetime | None:
+    """The value that a time had last before this one."""
+    for revision in notice.revisions:
+        for name, value in revision.before:
+            if name == field:
+                return datetime.fromisoformat(value)
+    return None
