@@ -24,11 +24,11 @@ _FACTS = {
     "maintenance.started": _("{who}: planned work under way until {end}"),
     "maintenance.completed": _("{who}: planned work ended at {time}"),
     "maintenance.cancelled": _("{who}: planned work {window} is cancelled"),
-    "maintenance.extended": _("{who}: planned work extended until {end} (announced: {was_end})"),
-    "maintenance.rescheduled": _("{who}: planned work moved to {window} (announced: {was_window})"),
-    "maintenance.reminder": _("{who}: planned work begins in {lead} ({window})"),
+    "maintenance.extended": _("{who}: planned work extended until {end} – announced: {was_end}"),
+    "maintenance.rescheduled": _("{who}: planned work moved to {window} – announced: {was_window}"),
+    "maintenance.reminder": _("{who}: planned work begins in {lead} – {window}"),
 }
-_SHORTER = _("{who}: planned work only until {end} (announced: {was_end})")
+_SHORTER = _("{who}: planned work only until {end} – announced: {was_end}")
 _WITHOUT = _("{who}: no longer part of the planned work {window}")
 
 

@@ -166,7 +166,7 @@ def part_cancelled(names: Sequence[Text]) -> Text:
     """Planned work goes on without these services."""
     return Text(
         f"Prace nie obejmują już {'usług' if len(names) > 1 else 'usługi'} "
-        f"{_listed([n.pl for n in names], 'i')}. Pozostałe odbędą się zgodnie z planem.",
+        f"{_listed([n.pl for n in names], 'i')}. Pozostałe odbywają się zgodnie z planem.",
         f"The work no longer concerns {_listed([n.en for n in names], 'and')}. The rest goes on as planned.",
     )
 

@@ -27,8 +27,7 @@ class Plan:
     by_hand: bool  # it begins when an officer says so: its times are intentions
     is_waiting: bool  # it should have begun
     overrun: timedelta | None  # how long it has been going on past its planned end
-    was_from: datetime | None  # what was announced before its times changed
-    was_until: datetime | None
+    was: str  # the times announced before they were changed; "" where they never were
     announced: str
     left: tuple[Left, ...]
 
@@ -41,12 +40,17 @@ def plan_of(
         return None
 
     def show(window: Window) -> str:
-        begin = format_instant(window.begins_at, language, zone, now)
-        began, ended = (format_clock(at, zone) for at in (window.begins_at, window.ends_at))
-        end = format_day(window.ends_at, language, zone, now)
-        if end != format_day(window.begins_at, language, zone, now):
-            ended = f"{end} {ended}"
-        return begin.replace(began, f"{began}–{ended}")
+        begin, end = (format_instant(at, language, zone, now) for at in (window.begins_at, window.ends_at))
+        days = [format_day(at, language, zone, now) for at in (window.begins_at, window.ends_at)]
+        if days[0] != days[1]:
+            return f"{begin} – {end}"
+        clock = format_clock(window.begins_at, zone)
+        return begin.replace(clock, f"{clock}–{format_clock(window.ends_at, zone)}")
+
+    was = Window(
+        _before(notice, "scheduled_for") or notice.window.begins_at,
+        _before(notice, "scheduled_until") or notice.window.ends_at,
+    )
 
     announced = ""
     if notice.announcement is not None and notice.status != MaintenanceStatus.CANCELLED:
@@ -55,8 +59,7 @@ def plan_of(
         by_hand=notice.by_hand,
         is_waiting=notice.is_overdue(now) and notice.by_hand,
         overrun=now - notice.window.ends_at if notice.by_hand and notice.is_overrunning(now) else None,
-        was_from=_before(notice, "scheduled_for"),
-        was_until=_before(notice, "scheduled_until"),
+        was=show(was) if was != notice.window else "",
         announced=announced,
         left=tuple(
             Left(affected.code, affected.name[language], affected.cancelled_at)

@@ -27,7 +27,8 @@ class Desk:
     def __init__(self, house: House, now: datetime) -> None:
         self.house, self.now = house, now
         self.policy, self.zone = house.settings.incidents, house.settings.zone
-        self.do(lambda s: (fill_catalogue(s, now=now), add_subscribers(s, 1, now=now)))
+        self.do(lambda s: fill_catalogue(s, now=now))
+        self.do(lambda s: add_subscribers(s, 1, now=now))
 
     def do(self, verb: Callable[[Session], object]) -> object:
         return self.house.db.run_now(verb)
@@ -90,8 +91,8 @@ def test_an_extension_says_the_old_end_and_that_what_it_adds_counts(desk: Desk) 
     pl, en = desk.last()
     begin = desk.now.astimezone(desk.zone) - timedelta(hours=2)
     new, old = (f"{begin + timedelta(hours=hours):%H:%M}" for hours in (4, 3))
-    assert pl.subject == f"NCTS2, AIS: prace planowe przedłużone do {new} (zapowiadano: {old})"
-    assert en.subject == f"NCTS2, AIS: planned work extended until {new} (announced: {old})"
+    assert pl.subject == f"NCTS2, AIS: prace planowe przedłużone do {new} – zapowiadano: {old}"
+    assert en.subject == f"NCTS2, AIS: planned work extended until {new} – announced: {old}"
     for part in (en.text, en.html):
         assert "Announced before" in part
         assert "announced 5 days ahead; " in part
@@ -106,7 +107,7 @@ def test_work_moved_to_another_day_names_both(desk: Desk) -> None:
     desk.move(id, begin=timedelta(days=7), end=timedelta(days=7, hours=2))
     pl, en = desk.last()
     assert pl.subject.startswith("NCTS2, AIS: prace planowe przesunięte na 30 listopada")
-    assert "(zapowiadano: 28 listopada" in pl.subject
+    assert "– zapowiadano: 28 listopada" in pl.subject
     assert en.subject.startswith("NCTS2, AIS: planned work moved to 30 November")
 
 
@@ -150,8 +151,8 @@ def test_a_reminder_says_how_long_is_left_and_does_not_wait_to_be_recalled(desk:
     desk.now += BEGIN - timedelta(hours=24) + timedelta(seconds=2)
     desk.do(lambda s: reminders.tell_due(s, now=desk.now))
     pl, en = desk.last()
-    assert pl.subject.startswith("NCTS2, AIS: prace planowe rozpoczną się za 24 godziny (")
-    assert en.subject.startswith("NCTS2, AIS: planned work begins in 24 hours (")
+    assert pl.subject.startswith("NCTS2, AIS: prace planowe rozpoczną się za 24 godziny – ")
+    assert en.subject.startswith("NCTS2, AIS: planned work begins in 24 hours – ")
     assert "Wymieniamy serwery." in pl.text
     assert "Announced: announced 5 days ahead" in en.text
     due = desk.house.db.read_now(

@@ -9,13 +9,15 @@ import pytest
 
 from statuspage.incidents.announcement import Announcement
 from statuspage.incidents.snapshot import NoticeView, PageSnapshot, RevisionView
-from statuspage.kernel.config import Page
+from statuspage.kernel.config import Page, Settings
+from statuspage.kernel.i18n import format_clock
 from statuspage.site import feeds
 from tests.statuspage.site import snapshots
 from tests.statuspage.site.snapshots import NOW
 from tests.statuspage.site.test_pages import said, tree_of
 
 AHEAD = timedelta(hours=48)
+ZONE = Settings().zone
 
 
 def with_work(**changes: Any) -> tuple[PageSnapshot, NoticeView]:
@@ -68,6 +70,7 @@ def test_a_notice_says_which_part_of_an_extension_counts_and_what_the_end_was() 
     assert found["Announced"].startswith("announced 5 days ahead; ")
     assert found["Announced"].endswith("was announced less than 48 hours ahead: it counts as unavailability")
     assert "The planned end was" in found
+    assert found["Announced before"].endswith(f"{format_clock(old_end, ZONE)} (UTC+1)")
 
 
 def test_a_notice_that_nobody_judged_says_nothing() -> None:
@@ -100,7 +103,7 @@ def test_a_service_taken_out_is_shown_apart_with_its_time() -> None:
     snapshot, notice = with_work(affected=(replace(first, cancelled_at=NOW), *rest))
     tree = tree_of(snapshot, f"/incidents/{notice.id}")
     (apart,) = tree.xpath("//h2[normalize-space()='Not affected any more']/following-sibling::ul[1]")
-    assert said(apart).startswith(f"{first.name.en} (since today")
+    assert said(apart).startswith(f"{first.name.en} since today")
     (affected,) = tree.xpath("//h2[normalize-space()='Services affected']/following-sibling::ul[1]")
     assert first.name.en not in [said(link) for link in affected.xpath(".//a")]
 
