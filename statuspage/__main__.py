@@ -11,7 +11,8 @@ from statuspage import __version__
 from statuspage.administrator import audit, user
 from statuspage.cli import config_option, database_of, now, settings_of
 from statuspage.kernel.errors import Error, Invalid
-from statuspage.officer import incident, maintenance
+from statuspage.officer import incident
+from statuspage.planner import maintenance
 
 
 def main() -> None:

@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -36,7 +38,8 @@ from monitors.probes import Outcome
 from monitors.runner import Runner
 from notifiers.dispatcher import Dispatcher
 from statuspage import migrations
-from statuspage.incidents import catalogue, maintenance
+from statuspage.incidents import catalogue, maintenance, reminders, series
+from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshots import SnapshotBuilder
 from statuspage.kernel import clock, config, lock, logs, memory
 from statuspage.kernel.db import Base, Database
@@ -44,7 +47,7 @@ from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound, Unavail
 from statuspage.kernel.house import House, SignInHint
 from statuspage.kernel.i18n import Catalogues, Language
 from statuspage.kernel.net import Network
-from statuspage.kernel.panels import Panel
+from statuspage.kernel.panels import Panel, PanelSource
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import Wakeup, keep_running
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
@@ -150,7 +153,12 @@ class Application:
             *monitors.web.routes(),
         ]
         if Role.WEB in self.roles:
-            panels = [monitor_panel, notifiers.web.panel, tickets.console.panel]
+            panels: list[PanelSource] = [
+                lambda session: planned_panel(session, self.house.settings.page, now=clock.now()),
+                monitor_panel,
+                notifiers.web.panel,
+                tickets.console.panel,
+            ]
             routes += [
                 *live.routes(self.live),
                 *console.routes(panels),
@@ -217,6 +225,24 @@ class Application:
         return PlainTextResponse("\n".join(missing or ["ready"]) + "\n", 503 if missing else 200)
 
 
+def planned_panel(session: Session, page: config.Page, *, now: datetime) -> Panel:
+    """The work that an officer begins and completes, as far as its time has come."""
+    rows = []
+    for notice in maintenance.awaiting(session):
+        is_begun = notice.status != MaintenanceStatus.SCHEDULED
+        due_at = notice.window.ends_at if is_begun else notice.window.begins_at
+        if due_at < now:
+            at = f"{due_at.astimezone(ZoneInfo(page.time_zone)):%Y-%m-%d %H:%M}"
+            name = notice.name_pl if page.language == "pl" else notice.name_en
+            rows.append((name, notice.id, "" if is_begun else at, at if is_begun else ""))
+    return Panel(
+        title="Planned work that waits for you",
+        columns=("Planned work", "Reference", "Should have begun", "Should have ended"),
+        rows=tuple(rows),
+        empty="None is overdue.",
+    )
+
+
 def monitor_panel(session: Session) -> Panel:
     """The monitors that do not stand well, and how many do."""
     rows = monitors.store.board(session)
@@ -244,8 +270,13 @@ async def metrics(_request: Request) -> Response:
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
 
+def _next_due_at(session: Session) -> datetime | None:
+    moments = (maintenance.next_due_at(session), reminders.next_due_at(session))
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
 class Calendar:
-    """Jobs by the wall clock: maintenance at its times, roll-ups, retention."""
+    """Jobs by the wall clock: planned work at its times, its reminders and recurrences, roll-ups, retention."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -263,10 +294,12 @@ class Calendar:
         scheduler.add_job(self._tell_faults(self._roll_up), "cron", minute="*/5", second=20)
         scheduler.add_job(self._tell_faults(self._forget), "cron", minute=40)
         scheduler.add_job(self._tell_faults(self._close_tickets), "cron", minute=50)
+        scheduler.add_job(self._tell_faults(self._plan), "cron", minute=5)
+        scheduler.add_job(self._tell_faults(self._plan))  # what a standstill left undone
         scheduler.start()
         try:
             while True:
-                due_at = await self._house.db.read(maintenance.next_due_at)
+                due_at = await self._house.db.read(_next_due_at)
                 if due_at is not None:
                     scheduler.add_job(
                         self._tell_faults(self._advance),
@@ -280,6 +313,10 @@ class Calendar:
 
     async def _advance(self) -> None:
         await self._house.db.run(maintenance.advance, now=clock.now(), policy=self._house.settings.incidents)
+        await self._house.db.run(reminders.tell_due, now=clock.now())
+
+    async def _plan(self) -> None:
+        await self._house.db.run(series.plan, now=clock.now(), policy=self._house.settings.incidents)
 
     async def _roll_up(self) -> None:
         is_more = True

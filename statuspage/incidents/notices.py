@@ -191,15 +191,16 @@ def tell(
     *,
     only_untold: bool = False,
     deliver: bool = True,
+    more: Mapping[str, Any] | None = None,
 ) -> None:
     """Emit what became public. Drafts emit nothing.
 
     `only_untold`: mail goes to those alone who have not been told of this notice yet; without `deliver`, or
-    where the update itself is not to be delivered, to nobody.
+    where the update itself is not to be delivered, to nobody. `more` is laid over the payload.
     """
     if notice.published_at is None:
         return
-    rows = rows_of(session, notice)
+    rows = [row for row in rows_of(session, notice) if row.cancelled_at in (None, now)]
     codes = session.scalars(
         select(Service.code)
         .where(Service.id.in_([row.service_id for row in rows]))
@@ -220,6 +221,7 @@ def tell(
             "codes": list(codes),
             "deliver": deliver and update.deliver,
             "only_untold": only_untold,
+            **(more or {}),
         },
         at=now,
     )

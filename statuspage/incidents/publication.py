@@ -180,7 +180,11 @@ def _services_under(*statuses: MaintenanceStatus) -> Select[str]:
     return (
         select(NoticeService.service_id)
         .join(Notice)
-        .where(Notice.kind == NoticeKind.MAINTENANCE, Notice.status.in_(statuses))
+        .where(
+            Notice.kind == NoticeKind.MAINTENANCE,
+            Notice.status.in_(statuses),
+            NoticeService.cancelled_at.is_(None),
+        )
     )
 
 

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from statuspage.incidents.rules import FallbackState, Impact, MessageHandling, ServiceStatus
+from statuspage.incidents.announcement import Announcement, Window
+from statuspage.incidents.rules import (
+    FallbackState,
+    Impact,
+    MaintenanceStatus,
+    MessageHandling,
+    ServiceStatus,
+)
 
 _IN_ORDER = (FallbackState.PERMITTED, FallbackState.WITHDRAWN, FallbackState.NOT_NEEDED)
 
@@ -109,6 +116,7 @@ class AffectedView:
     by_parent: bool
     functions: tuple[str, ...] = ()  # those affected; none named: the whole service
     channels: tuple[str, ...] = ()
+    cancelled_at: datetime | None = None  # planned work goes on without it since then
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,12 +237,41 @@ class NoticeView:
     handlings: tuple[HandlingView, ...] = ()  # those in force, in page order
     fallbacks: tuple[FallbackView, ...] = ()  # newest declaration first
     is_backfilled: bool = False
+    announcement: Announcement | None = None  # of planned work
+    by_hand: bool = False  # an officer begins and completes it
+    series_id: str | None = None
+    occurrence: str | None = None
 
     @property
     def current_fallbacks(self) -> tuple[FallbackView, ...]:
         """The last word for each service and function, permissions first."""
         current = (fallback for fallback in self.fallbacks if fallback.is_current)
         return tuple(sorted(current, key=lambda fallback: _IN_ORDER.index(fallback.state)))
+
+    @property
+    def concerned(self) -> tuple[AffectedView, ...]:
+        """The services affected, without those that planned work goes on without."""
+        return tuple(affected for affected in self.affected if affected.cancelled_at is None)
+
+    @property
+    def window(self) -> Window:
+        """From when to when work is planned."""
+        begins_at = self.scheduled_for or self.began_at
+        return Window(begins_at, self.scheduled_until or begins_at)
+
+    @property
+    def is_announced_in_time(self) -> bool:
+        """Whether all of the work was, by the policy of that time; True where nobody asked."""
+        return self.announcement is None or self.announcement.is_in_time(self.window)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Planned work that an officer should have begun by now."""
+        return self.status == MaintenanceStatus.SCHEDULED and self.window.begins_at < now
+
+    def is_overrunning(self, now: datetime) -> bool:
+        """Planned work that is still going on past its planned end."""
+        is_under_way = self.status in (MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING)
+        return is_under_way and self.window.ends_at < now
 
     @property
     def is_open(self) -> bool:

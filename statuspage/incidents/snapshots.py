@@ -22,11 +22,12 @@ from statuspage.incidents.snapshot import (
     Text,
 )
 from statuspage.incidents.tables import Group, Interval, Notice, Service
-from statuspage.incidents.uptime import UNKNOWN, Span, Totals, account_day, local_days
+from statuspage.incidents.uptime import UNKNOWN, Span, Totals, Work, account_day, local_days, work_done
 from statuspage.kernel.events import last_seq
 
 DAYS = 90
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
+_NO_WORK = Work()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +113,19 @@ class SnapshotBuilder:
         windows = _windows_by_service(maintenances)
         marks = _marks(session, since)
         keys = {
-            id: (days[-1], service.first_measured_at, marks.get(id), tuple(windows.get(id, ())))
+            id: (days[-1], service.first_measured_at, marks.get(id), windows.get(id, _NO_WORK))
             for id, service in tree.services.items()
         }
         stale = [id for id, key in keys.items() if id not in self._past or self._past[id].key != key]
         rows = _intervals_by_service(session, stale, since)
         for id in stale:
             self._past[id] = self._account_past(
-                tree.services[id], keys[id], days, rows.get(id, ()), windows.get(id, ()), now
+                tree.services[id], keys[id], days, rows.get(id, ()), windows.get(id, _NO_WORK), now
             )
         return {
             id: self._with_today(
                 self._past[id],
-                self._account(service, days[-1], self._past[id].spans, windows.get(id, ()), now),
+                self._account(service, days[-1], self._past[id].spans, windows.get(id, _NO_WORK), now),
             )
             for id, service in tree.services.items()
         }
@@ -139,7 +140,7 @@ class SnapshotBuilder:
         key: object,
         days: Sequence[date],
         intervals: Sequence[IntervalView],
-        windows: Sequence[Span],
+        windows: Work,
         now: datetime,
     ) -> _Past:
         spans = tuple(Span(row.status, row.began_at, row.ended_at) for row in intervals)
@@ -150,23 +151,16 @@ class SnapshotBuilder:
         return _Past(key, recent, over, Totals.of(over), shown)
 
     def _account(
-        self, service: Service, day: date, spans: Sequence[Span], windows: Sequence[Span], now: datetime
+        self, service: Service, day: date, spans: Sequence[Span], windows: Work, now: datetime
     ) -> Day:
         begin, end = self._bounds(day)
         return account_day(
             day,
             begin,
             end,
-            [
-                span
-                for span in spans
-                if span.began_at < end and (span.ended_at is None or span.ended_at > begin)
-            ],
-            [
-                window
-                for window in windows
-                if window.began_at < end and (window.ended_at is None or window.ended_at > begin)
-            ],
+            _touching(spans, begin, end),
+            _touching(windows.excused, begin, end),
+            late=_touching(windows.late, begin, end),
             first_measured_at=service.first_measured_at,
             now=now,
             counts_maintenance=self._counts_maintenance,
@@ -283,13 +277,22 @@ def _intervals_by_service(
     return found
 
 
-def _windows_by_service(maintenances: Iterable[NoticeView]) -> dict[str, list[Span]]:
-    """When each service was really under maintenance."""
-    found: dict[str, list[Span]] = defaultdict(list)
+def _touching(spans: Sequence[Span], begin: datetime, end: datetime) -> list[Span]:
+    return [
+        span for span in spans if span.began_at < end and (span.ended_at is None or span.ended_at > begin)
+    ]
+
+
+def _windows_by_service(maintenances: Iterable[NoticeView]) -> dict[str, Work]:
+    """When each service was really under maintenance, announced in time or not."""
+    found: dict[str, list[Work]] = defaultdict(list)
     for notice in maintenances:
         if notice.status in (MaintenanceStatus.SCHEDULED, MaintenanceStatus.CANCELLED):
             continue
-        span = Span(ServiceStatus.UNDER_MAINTENANCE, notice.began_at, notice.resolved_at)
         for affected in notice.affected:
-            found[affected.id].append(span)
-    return found
+            ended_at = affected.cancelled_at or notice.resolved_at
+            if ended_at is None or ended_at > notice.began_at:
+                found[affected.id].append(
+                    work_done(notice.began_at, ended_at, notice.window, notice.announcement)
+                )
+    return {id: Work.joined(works) for id, works in found.items()}

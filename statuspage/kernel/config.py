@@ -221,6 +221,19 @@ class Incidents:
         timedelta,
         Meta(description="Within what time after its end paper has to be entered into the system."),
     ] = timedelta(days=7)
+    announce_ahead: Annotated[
+        timedelta,
+        Meta(
+            description="Planned work announced later than that ahead is no announced unavailability; it lowers the uptime."
+        ),
+    ] = timedelta(hours=48)
+    plan_ahead: Annotated[
+        timedelta, Meta(description="How long ahead the occurrences of recurring work are announced.")
+    ] = timedelta(days=35)
+    remind_before: Annotated[
+        tuple[timedelta, ...],
+        Meta(description="How long before planned work begins its subscribers are reminded; none: never."),
+    ] = (timedelta(hours=24), timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +319,7 @@ def check(settings: Settings, *, where: str) -> None:
         raise Invalid(f"{where}.mail.sender", "an e-mail address is expected")
     _check_security(settings.security, where=f"{where}.security")
     _check_oidc(settings.oidc, where=f"{where}.oidc")
+    _check_planning(settings.incidents, where=f"{where}.incidents")
     for target in settings.monitors.control_targets:
         if not target.rpartition(":")[2].isdigit():
             raise Invalid(f"{where}.monitors.control_targets", f'"{target}" is not host:port')
@@ -343,6 +357,13 @@ def _check_oidc(oidc: Oidc, *, where: str) -> None:
 
 def _no_role(text: str) -> str:
     return f'"{text}" is no role; there are {", ".join(ROLES)}'
+
+
+def _check_planning(incidents: Incidents, *, where: str) -> None:
+    if incidents.plan_ahead <= incidents.announce_ahead:
+        raise Invalid(f"{where}.plan_ahead", "has to be longer than announce_ahead")
+    if any(lead <= timedelta(0) for lead in incidents.remind_before):
+        raise Invalid(f"{where}.remind_before", "durations longer than nothing are expected")
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:

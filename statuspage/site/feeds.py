@@ -17,7 +17,7 @@ from zoneinfo import ZoneInfo
 from feedgen.feed import FeedGenerator
 from icalendar import Calendar, Event, Timezone
 
-from statuspage.incidents import words
+from statuspage.incidents import planned_words, words
 from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshot import FallbackView, NoticeView, PageSnapshot, Text, UpdateView
 from statuspage.kernel import i18n
@@ -35,9 +35,11 @@ SUBTITLE = Text(
     "Outages, limitations and planned work of Customs services",
 )
 AFFECTED = Text("Dotyczy", "Concerns")
+LEFT = Text("Już nie dotyczy", "No longer concerns")
 SCHEDULE = Text("Termin", "When")
 MESSAGES = Text("Komunikaty już wysłane", "Messages already sent")
 ENTER = Text("Wprowadzenie danych z papieru", "Enter what went on paper")
+ANNOUNCED = Text("Zapowiedź", "Announcement")
 
 # The year in a tag: URI says who owned the name at that time (RFC 4151); it must never change.
 TAG_YEAR = "2026"
@@ -160,7 +162,7 @@ def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: _Place)
     entry.content(_content(notice, update, place), type="html")
     entry.published(update.display_at)
     entry.updated(update.updated_at)
-    for affected in notice.affected:
+    for affected in notice.concerned:
         entry.category(term=affected.code, label=one_line(affected.name[place.language]))
 
 
@@ -172,11 +174,23 @@ def _content(notice: NoticeView, update: UpdateView, place: _Place) -> str:
 
 def _facts(notice: NoticeView, place: _Place) -> Iterator[str]:
     language = place.language
-    if notice.affected:
-        names = ", ".join(one_line(affected.name[language]) for affected in notice.affected)
+    if notice.concerned:
+        names = ", ".join(one_line(affected.name[language]) for affected in notice.concerned)
         yield f"{AFFECTED[language]}: {names}"
+    if left := [affected for affected in notice.affected if affected.cancelled_at is not None]:
+        names = ", ".join(one_line(affected.name[language]) for affected in left)
+        yield f"{LEFT[language]}: {names}"
     if notice.scheduled_for is not None and notice.scheduled_until is not None:
         yield f"{SCHEDULE[language]}: {place.window(notice.scheduled_for, notice.scheduled_until)}"
+    if notice.announcement is not None and notice.status != MaintenanceStatus.CANCELLED:
+        said = planned_words.announcement(
+            notice.announcement,
+            notice.window,
+            _catalogues(),
+            language,
+            lambda part: place.window(part.begins_at, part.ends_at),
+        )
+        yield f"{ANNOUNCED[language]}: {said}"
     for handling in notice.handlings:
         who = f" ({one_line(handling.service.name[language])})" if handling.service else ""
         yield f"{MESSAGES[language]}{who}: {words.status_word(_catalogues(), language, handling.handling)}"

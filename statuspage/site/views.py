@@ -29,6 +29,7 @@ from statuspage.kernel.i18n import format_clock, format_day, format_instant
 from statuspage.site import charts
 from statuspage.site.evidence import Evidence, Said, evidence, said
 from statuspage.site.headline import UNKNOWN, shown_status
+from statuspage.site.planned import Plan, plan_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Card:
     edits: tuple[Edit, ...]
     evidence: Evidence
     is_backfilled: bool
+    plan: Plan | None = None
 
     @property
     def names(self) -> str:
@@ -233,7 +235,7 @@ class View:
 
     def card(self, notice: NoticeView) -> Card:
         is_planned = notice.kind == NoticeKind.MAINTENANCE
-        direct = tuple(affected for affected in notice.affected if not affected.by_parent)
+        direct = tuple(affected for affected in notice.concerned if not affected.by_parent)
         ended_at = notice.ended_at or notice.resolved_at
         posts = tuple(self._post(update) for update in notice.updates)
         return Card(
@@ -262,6 +264,7 @@ class View:
             edits=self._edits(notice),
             evidence=evidence(notice, self),
             is_backfilled=notice.is_backfilled,
+            plan=plan_of(notice, self.catalogues, self.language, self.zone, self.now),
         )
 
     def _notice_badge(self, notice: NoticeView) -> Badge:

@@ -200,7 +200,9 @@ def test_cancelled_work_is_archived_with_its_plan() -> None:
 
 def test_the_uptime_names_its_accounting() -> None:
     snapshot = snapshots.one_down()
-    assert "Planned work and slowness do not" in text_of(snapshot, "/services/NCTS2")
+    assert "planned work that was announced too late. Other planned work and slowness do not" in text_of(
+        snapshot, "/services/NCTS2"
+    )
     counting = replace(HOUSE, settings=Settings(page=Page(uptime_counts_maintenance=True)))
     assert "and so does planned work" in text_of(snapshot, "/services/NCTS2", house=counting)
 
