@@ -9,6 +9,7 @@ from typing import cast
 from sqlalchemy import String, case, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from statuspage.incidents.months import Earlier
 from statuspage.incidents.publication import Tree, load_edges
 from statuspage.incidents.rules import Impact, MaintenanceStatus, NoticeKind, ServiceStatus, impact_of, worst
 from statuspage.incidents.snapshot import (
@@ -17,6 +18,7 @@ from statuspage.incidents.snapshot import (
     Day,
     GroupView,
     IntervalView,
+    Month,
     NoticeView,
     PageSnapshot,
     RevisionView,
@@ -25,7 +27,7 @@ from statuspage.incidents.snapshot import (
     UpdateView,
 )
 from statuspage.incidents.tables import Group, Interval, Notice, NoticeService, Revision, Service, Update
-from statuspage.incidents.uptime import UNKNOWN, Span, Totals, account_day, local_days
+from statuspage.incidents.uptime import UNKNOWN, Span, Totals, account_day, by_month, local_days, with_day
 from statuspage.kernel.events import last_seq
 
 DAYS = 90
@@ -37,6 +39,7 @@ class _History:
     days: tuple[Day, ...]
     uptime: float | None
     intervals: tuple[IntervalView, ...]
+    months: tuple[Month, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class _Past:
     days: tuple[Day, ...]  # all but today
     totals: Totals  # of those days
     intervals: tuple[IntervalView, ...]
+    months: tuple[Month, ...]  # without today
 
 
 class SnapshotBuilder:
@@ -59,6 +63,7 @@ class SnapshotBuilder:
         self._notices: dict[str, NoticeView] = {}
         self._named: list[tuple[str, str, str, str, int]] = []
         self._past: dict[str, _Past] = {}
+        self._earlier = Earlier(zone, counts_maintenance=counts_maintenance)
         self._known_bounds: dict[date, tuple[datetime, datetime]] = {}
 
     def build(self, session: Session, *, now: datetime) -> PageSnapshot:
@@ -119,10 +124,19 @@ class SnapshotBuilder:
         }
         stale = [id for id, key in keys.items() if id not in self._past or self._past[id].key != key]
         rows = _intervals_by_service(session, stale, since)
+        spans = {
+            id: tuple(Span(row.status, row.began_at, row.ended_at) for row in rows.get(id, ()))
+            for id in stale
+        }
+        earlier = self._earlier.account(
+            session, [tree.services[id] for id in stale], spans, windows, until=since
+        )
         for id in stale:
-            self._past[id] = self._account_past(
-                tree.services[id], keys[id], days, rows.get(id, ()), windows.get(id, ()), now
+            over = tuple(
+                self._account(tree.services[id], day, spans[id], windows.get(id, ()), now)
+                for day in days[:-1]
             )
+            self._past[id] = self._past_of(keys[id], days[-1], rows.get(id, ()), spans[id], over, earlier[id])
         return {
             id: self._with_today(
                 self._past[id],
@@ -133,23 +147,31 @@ class SnapshotBuilder:
 
     @staticmethod
     def _with_today(past: _Past, today: Day) -> _History:
-        return _History((*past.days, today), past.totals.plus(today).uptime, past.intervals)
+        return _History(
+            (*past.days, today),
+            past.totals.plus(today).uptime,
+            past.intervals,
+            with_day(past.months, today),
+        )
 
-    def _account_past(
+    def _past_of(
         self,
-        service: Service,
         key: object,
-        days: Sequence[date],
+        today: date,
         intervals: Sequence[IntervalView],
-        windows: Sequence[Span],
-        now: datetime,
+        spans: Sequence[Span],
+        over: tuple[Day, ...],
+        earlier: tuple[Day, ...],
     ) -> _Past:
-        spans = tuple(Span(row.status, row.began_at, row.ended_at) for row in intervals)
-        shown = tuple(row for row in reversed(intervals) if row.status != UNKNOWN)
-        over = tuple(self._account(service, day, spans, windows, now) for day in days[:-1])
-        begin, _ = self._bounds(days[-1])
-        recent = tuple(span for span in spans if span.ended_at is None or span.ended_at > begin)
-        return _Past(key, recent, over, Totals.of(over), shown)
+        begin, _ = self._bounds(today)
+        return _Past(
+            key,
+            tuple(span for span in spans if span.ended_at is None or span.ended_at > begin),
+            over,
+            Totals.of(over),
+            tuple(row for row in reversed(intervals) if row.status != UNKNOWN),
+            by_month((*earlier, *over)),
+        )
 
     def _account(
         self, service: Service, day: date, spans: Sequence[Span], windows: Sequence[Span], now: datetime
@@ -232,6 +254,7 @@ def _service_view(service: Service, tree: Tree, codes: Mapping[str, str], histor
         days=history.days,
         uptime=history.uptime,
         intervals=history.intervals,
+        months=history.months,
     )
 
 

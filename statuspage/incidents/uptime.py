@@ -7,9 +7,10 @@ counts neither way; announced maintenance is left out unless the page is set to 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from itertools import groupby
 
 from statuspage.incidents.rules import OUTAGES, SEVERITY, ServiceStatus
-from statuspage.incidents.snapshot import Day
+from statuspage.incidents.snapshot import Day, Month
 
 UNKNOWN = "unknown"
 
@@ -118,6 +119,48 @@ class Totals:
 def mean_uptime(days: Sequence[Day]) -> float | None:
     """The uptime over several days."""
     return Totals.of(days).uptime
+
+
+def by_month(days: Iterable[Day]) -> tuple[Month, ...]:
+    """What days, or longer stretches that lie within a month, come to. `days` oldest first, months newest first.
+
+    A month in which nothing was measured is left out.
+    """
+    found = []
+    for (year, month), some in groupby(days, key=lambda day: (day.day.year, day.day.month)):
+        total = _month(year, month, tuple(some))
+        if total.accountable_s or total.maintenance_s or total.unknown_s:
+            found.append(total)
+    return tuple(reversed(found))
+
+
+def by_year(months: Iterable[Month]) -> tuple[tuple[int, Month], ...]:
+    """The same of years; each as the Month of number 0 that all of its months come to."""
+    return tuple((year, _month(year, 0, tuple(some))) for year, some in groupby(months, key=lambda m: m.year))
+
+
+def with_day(months: tuple[Month, ...], day: Day) -> tuple[Month, ...]:
+    """One more day, the newest."""
+    (added,) = by_month((day,)) or (None,)
+    if added is None:
+        return months
+    if not months or (months[0].year, months[0].month) != (added.year, added.month):
+        return (added, *months)
+    return (_month(added.year, added.month, (months[0], added)), *months[1:])
+
+
+def _month(year: int, month: int, parts: Sequence[Day | Month]) -> Month:
+    accountable_s = sum([part.accountable_s for part in parts])
+    down_s = sum([part.down_s for part in parts])
+    return Month(
+        year,
+        month,
+        _share(accountable_s, down_s),
+        accountable_s,
+        down_s,
+        sum([part.maintenance_s for part in parts]),
+        sum([part.unknown_s for part in parts]),
+    )
 
 
 def local_days(now: datetime, count: int, zone: tzinfo) -> list[date]:
