@@ -1,7 +1,7 @@
 """The bar of 90 days: one SVG in which height tells as much as colour, and what it says in words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -13,7 +13,7 @@ from statuspage.incidents.snapshot import Day
 from statuspage.kernel.i18n import Catalogues
 
 # CSS class of each status; the stylesheet owns the hues.
-CLASSES = {
+CLASSES: Mapping[str, str] = {
     ServiceStatus.OPERATIONAL: "ok",
     ServiceStatus.DEGRADED_PERFORMANCE: "slow",
     ServiceStatus.PARTIAL_OUTAGE: "part",
