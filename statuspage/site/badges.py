@@ -8,18 +8,10 @@ import unicodedata
 from xml.sax.saxutils import escape, quoteattr
 
 from statuspage.kernel.markdown import one_line
+from statuspage.site.charts import HUES
 
 HEIGHT, SIZE, PADDING, ICON = 24, 12, 8, 12
-GROUND, INK = "#24303c", "#ffffff"
-# The light hues of the stylesheet: white text on each has the contrast that WCAG asks for.
-FILLS = {
-    "ok": "#0a6e5f",
-    "slow": "#7a5200",
-    "part": "#9c4200",
-    "down": "#b3121d",
-    "work": "#3d4fa8",
-    "none": "#55606b",
-}
+GROUND, INK = "#24303c", "#ffffff"  # white on each of the hues has the contrast that WCAG asks for
 # The shapes of the page, drawn on a square of 12 so that no font has to have them.
 SHAPES = {
     "ok": '<path d="M2 6.5 5 9.5 10.5 3"/>',
@@ -66,7 +58,7 @@ def svg(name: str, css: str, word: str) -> bytes:
         f"<title>{escape(said)}</title>"
         f'<rect width="{left + right}" height="{HEIGHT}" rx="3" fill="{GROUND}"/>'
         f'<path d="M{left} 0h{right - 3}a3 3 0 0 1 3 3v{HEIGHT - 6}a3 3 0 0 1-3 3H{left}z" '
-        f'fill="{FILLS[css]}"/>'
+        f'fill="#{HUES[css]}"/>'
         f'<g transform="translate({left + PADDING} {(HEIGHT - ICON) // 2})" fill="none" stroke="{INK}" '
         f'stroke-width="1.8" stroke-linecap="round" stroke-linejoin="round">{SHAPES[css]}</g>'
         f'<g fill="{INK}" font-family="Verdana,\'DejaVu Sans\',Geneva,sans-serif" font-size="{SIZE}">'
