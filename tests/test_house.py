@@ -50,6 +50,7 @@ EDGES = {
     "statuspage/site/pages.py",
     "statuspage/site/publisher.py",
     "monitors/probes/__init__.py",
+    "monitors/latency_pages.py",
     "monitors/runner.py",
     "monitors/web.py",
     "notifiers/dispatcher.py",
