@@ -27,7 +27,7 @@ CONTENT_SECURITY_POLICY = (
     "default-src 'none'; style-src 'sha256-"
     f"{base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()}'"
 )
-WIDTH, HEIGHT = 720, 280  # where nobody says otherwise
+HEIGHT = 280  # it is as wide as its place
 TOP, BOTTOM = 28, 28  # room for a label above the highest line, and for the time below
 PLOT = HEIGHT - TOP - BOTTOM
 SCALE = 1000  # of the plot, from left to right
@@ -38,7 +38,7 @@ LINES = {
     "p95": ("#16202b", 1.5, "7 4"),
     "p50": ("#1d4f91", 2.5, "none"),
 }
-_LABEL_GAP = 15
+_LABEL_GAP, _LABEL_SHARE = 15, 0.06  # of a line's name: its height, and how much of the width it takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,8 @@ def svg(series: Series, words: Words, language: str, zone: ZoneInfo) -> bytes:
     )
     return "".join(
         [
-            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" role="img" '
+            # With a width of its own a browser would stretch it, text and all, like a photograph.
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="100%" height="{HEIGHT}" role="img" '
             f"aria-label={quoteattr(words.title)} font-family=\"system-ui,'Segoe UI',Roboto,"
             '\'DejaVu Sans\',sans-serif" font-size="13">',
             f"<title>{escape(words.title)}</title><desc>{escape(words.description)}</desc>",
@@ -140,8 +141,11 @@ def _steps(series: Series, name: str, top_ms: float) -> Iterator[str]:
 
 def _labels(series: Series, top_ms: float) -> Iterator[str]:
     """The name of each line at its right end, moved apart where they would cover each other."""
-    last = next(point for point in reversed(series.points) if point.answered)
-    wanted = {name: TOP + _y(getattr(last, f"{name}_ms"), top_ms) - 4 for name in LINES}
+    answered = [point for point in series.points if point.answered]
+    below = series.ends_at - _LABEL_SHARE * (series.ends_at - series.begins_at)
+    # As high as its line is where it stands, not as the line's last step, which may be a sliver.
+    beside = next((point for point in reversed(answered) if point.start <= below), answered[0])
+    wanted = {name: TOP + _y(getattr(beside, f"{name}_ms"), top_ms) - 4 for name in LINES}
     lowest = float(TOP + PLOT - 4)
     for name in sorted(wanted, key=wanted.__getitem__, reverse=True):
         y = min(wanted[name], lowest)

@@ -95,7 +95,7 @@ def _count_hour(session: Session, start: datetime) -> Iterator[tuple[str, Rollup
         .order_by(Result.monitor_id)
     )
     for monitor_id, rows in groupby(counted, key=lambda row: row.monitor_id):
-        yield monitor_id, rollup_of(row.tuple()[1:] for row in rows)
+        yield monitor_id, rollup_of(row[1:] for row in rows)
 
 
 def rollup_of(rows: Iterable[tuple[str, int | None, int, int]]) -> Rollup:
