@@ -54,6 +54,7 @@ class Told:
     """A measured outage, and the incident that tells of it."""
 
     outage: Outage
+    is_of_one_day: bool  # its end needs no day
     incident_id: str
     incident: str
 
@@ -187,4 +188,5 @@ def told(view: View, code: str, interval: IntervalView) -> Told:
     """A line of the list of outages."""
     notice = outages.telling(view.snapshot, code, interval)
     name = notice.name[view.language] if notice else ""
-    return Told(view.outage(interval), notice.id if notice else "", name)
+    days = {at.astimezone(view.zone).date() for at in (interval.began_at, interval.ended_at) if at}
+    return Told(view.outage(interval), len(days) == 1, notice.id if notice else "", name)

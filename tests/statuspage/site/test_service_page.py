@@ -83,6 +83,19 @@ def test_an_outage_names_the_incident_that_tells_of_it() -> None:
     assert link.get("href") == f"/en/incidents/{snapshot.incidents[0].id}"
 
 
+def test_an_outage_within_a_day_ends_at_an_hour_and_a_longer_one_on_a_day() -> None:
+    at = NOW - timedelta(days=3)
+    two = tuple(
+        IntervalView("major_outage", "slow", at, at, at + timedelta(hours=hours)) for hours in (2, 30)
+    )
+    page = tree_of(with_services(snapshots.all_green(), intervals=two), PATH)
+    rows = [cells(row) for row in page.xpath("//table[@id='outages']/tbody/tr")]
+    assert [row[1:4] for row in rows] == [
+        ["18 November, 10:30 (UTC+1)", "12:30", "2 hours"],
+        ["18 November, 10:30 (UTC+1)", "19 November, 16:30 (UTC+1)", "1 day 6 hours"],
+    ]
+
+
 def test_very_many_outages_stand_in_the_files() -> None:
     at = NOW - timedelta(days=1)
     many = tuple(
