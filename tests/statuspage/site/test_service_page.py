@@ -127,6 +127,7 @@ def test_what_was_never_measured_has_no_table_and_no_graph() -> None:
     page = tree_of(snapshots.never_measured(), PATH)
     assert not page.xpath("//table | //main//img")
     assert "Until then we neither say that it works nor that it does not." in said(page)
+    assert "No outage" not in said(page), "that would sound as if somebody had looked"
 
 
 def test_tabs_and_shared_links_state_the_status() -> None:
