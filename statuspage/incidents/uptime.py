@@ -140,13 +140,23 @@ def by_year(months: Iterable[Month]) -> tuple[tuple[int, Month], ...]:
 
 
 def with_day(months: tuple[Month, ...], day: Day) -> tuple[Month, ...]:
-    """One more day, the newest."""
-    (added,) = by_month((day,)) or (None,)
-    if added is None:
+    """One more day, the newest. Once for each service in each snapshot, so that nothing is added up twice."""
+    if not (day.accountable_s or day.maintenance_s or day.unknown_s):
         return months
-    if not months or (months[0].year, months[0].month) != (added.year, added.month):
-        return (added, *months)
-    return (_month(added.year, added.month, (months[0], added)), *months[1:])
+    at, newest = day.day, months[0] if months else None
+    if newest is None or newest.month != at.month or newest.year != at.year:
+        return (_month(at.year, at.month, (day,)), *months)
+    accountable_s, down_s = newest.accountable_s + day.accountable_s, newest.down_s + day.down_s
+    grown = Month(
+        newest.year,
+        newest.month,
+        _share(accountable_s, down_s),
+        accountable_s,
+        down_s,
+        newest.maintenance_s + day.maintenance_s,
+        newest.unknown_s + day.unknown_s,
+    )
+    return (grown, *months[1:])
 
 
 def _month(year: int, month: int, parts: Sequence[Day | Month]) -> Month:
