@@ -13,8 +13,8 @@ from statuspage.kernel.db import Database
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import Catalogues
 from statuspage.kernel.net import Network
-from statuspage.kernel.security import Signer
 from statuspage.kernel.prepared import PAGE, prepare
+from statuspage.kernel.security import Signer
 from statuspage.site import pages
 from statuspage.site.outputs import Edition, Front
 from statuspage.site.static_site import write
