@@ -1,4 +1,4 @@
-"""What monitors show and take: heartbeats by HTTP, and the board of the operators' console."""
+"""What monitors show and take: heartbeats by HTTP, answer times, and the board of the operators' console."""
 
 import re
 
@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
+from monitors import latency_pages
 from monitors.store import BeatKind, BoardRow, board, record_beat
 from statuspage.kernel import clock, web
 from statuspage.kernel.errors import NotFound
@@ -54,4 +55,5 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/heartbeat/{token}", heartbeat, methods=methods),
         Route("/heartbeat/{token}/{said}", heartbeat, methods=methods),
+        *latency_pages.routes(),
     ]

@@ -26,6 +26,7 @@ from starlette.websockets import WebSocket
 import monitors.catalogue
 import monitors.checks
 import monitors.history
+import monitors.latency_pages
 import monitors.store
 import monitors.web
 import notifiers.tables
@@ -48,6 +49,7 @@ from statuspage.kernel.house import House, SignInHint
 from statuspage.kernel.i18n import Catalogues, Language
 from statuspage.kernel.net import Network
 from statuspage.kernel.panels import Panel, PanelSource
+from statuspage.kernel.prepared import Prepared
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import Wakeup, keep_running
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
@@ -467,8 +469,14 @@ def publish_site(settings: config.Settings, db: Database, directory: Path) -> in
     """Write every public page as a file with its compressed twins. Returns how many pages."""
     house = open_house(settings, db)
     builder = SnapshotBuilder(settings.zone, counts_maintenance=settings.page.uptime_counts_maintenance)
-    snapshot = db.read_now(builder.build, now=clock.now())
-    return write(Edition(snapshot, house), directory, default_language=settings.page.language)
+    now, language = clock.now(), settings.page.language
+
+    def answer_times(session: Session) -> dict[str, Prepared]:
+        return dict(monitors.latency_pages.static_files(session, house, now=now, default_language=language))
+
+    edition = Edition(db.read_now(builder.build, now=now), house)
+    further = db.read_now(answer_times).items()
+    return write(edition, directory, default_language=language, further=further)
 
 
 def backup(settings: config.Settings, file: Path) -> str:

@@ -54,6 +54,7 @@ EDGES = {
     "statuspage/site/sso.py",
     "statuspage/site/staff.py",
     "monitors/probes/__init__.py",
+    "monitors/latency_pages.py",
     "monitors/runner.py",
     "monitors/web.py",
     "notifiers/dispatcher.py",

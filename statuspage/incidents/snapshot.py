@@ -55,6 +55,19 @@ class Day:
 
 
 @dataclass(frozen=True, slots=True)
+class Month:
+    """One calendar month of one service, as far as it has been measured."""
+
+    year: int
+    month: int
+    uptime: float | None  # as of a Day
+    accountable_s: int
+    down_s: int
+    maintenance_s: int
+    unknown_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class IntervalView:
     """A measured outage or degradation of a service."""
 
@@ -88,6 +101,7 @@ class ServiceView:
     days: tuple[Day, ...]  # 90, oldest first, the last is today
     uptime: float | None  # over those days, 0…1
     intervals: tuple[IntervalView, ...]  # newest first, of those days
+    months: tuple[Month, ...] = ()  # newest first, back to the first that was measured
 
 
 @dataclass(frozen=True, slots=True)

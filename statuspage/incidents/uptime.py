@@ -8,10 +8,11 @@ and what was not announced in time counts as downtime, whatever was measured.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from itertools import groupby
 
 from statuspage.incidents.announcement import Announcement, Window
 from statuspage.incidents.rules import OUTAGES, SEVERITY, ServiceStatus
-from statuspage.incidents.snapshot import Day
+from statuspage.incidents.snapshot import Day, Month
 
 UNKNOWN = "unknown"
 _PUNCTUAL = timedelta(minutes=1)  # nobody begins and completes to the second
@@ -115,6 +116,13 @@ class Work:
     excused: tuple[Span, ...] = ()
     late: tuple[Span, ...] = ()
 
+    def before(self, until: datetime) -> "Work":
+        """As far as it began before an instant."""
+        return Work(
+            tuple(span for span in self.excused if span.began_at < until),
+            tuple(span for span in self.late if span.began_at < until),
+        )
+
     @classmethod
     def joined(cls, works: Iterable["Work"]) -> "Work":
         """Several at once, disjoint: what one of them excuses, the others do not count."""
@@ -126,6 +134,16 @@ class Work:
         for span in excused:
             late = [rest for one in late for rest in _without(one, span)]
         return cls(tuple(excused), tuple(late))
+
+
+NO_WORK = Work()
+
+
+def touching(spans: Iterable[Span], begin: datetime, end: datetime) -> list[Span]:
+    """Those that reach into the time between."""
+    return [
+        span for span in spans if span.began_at < end and (span.ended_at is None or span.ended_at > begin)
+    ]
 
 
 def work_done(
@@ -203,6 +221,58 @@ class Totals:
 def mean_uptime(days: Sequence[Day]) -> float | None:
     """The uptime over several days."""
     return Totals.of(days).uptime
+
+
+def by_month(days: Iterable[Day]) -> tuple[Month, ...]:
+    """What days, or longer stretches that lie within a month, come to. `days` oldest first, months newest first.
+
+    A month in which nothing was measured is left out.
+    """
+    found = []
+    for (year, month), some in groupby(days, key=lambda day: (day.day.year, day.day.month)):
+        total = _month(year, month, tuple(some))
+        if total.accountable_s or total.maintenance_s or total.unknown_s:
+            found.append(total)
+    return tuple(reversed(found))
+
+
+def by_year(months: Iterable[Month]) -> tuple[tuple[int, Month], ...]:
+    """The same of years; each as the Month of number 0 that all of its months come to."""
+    return tuple((year, _month(year, 0, tuple(some))) for year, some in groupby(months, key=lambda m: m.year))
+
+
+def with_day(months: tuple[Month, ...], day: Day) -> tuple[Month, ...]:
+    """One more day, the newest. Once for each service in each snapshot, so that nothing is added up twice."""
+    if not (day.accountable_s or day.maintenance_s or day.unknown_s):
+        return months
+    at, newest = day.day, months[0] if months else None
+    if newest is None or newest.month != at.month or newest.year != at.year:
+        return (_month(at.year, at.month, (day,)), *months)
+    accountable_s, down_s = newest.accountable_s + day.accountable_s, newest.down_s + day.down_s
+    grown = Month(
+        newest.year,
+        newest.month,
+        _share(accountable_s, down_s),
+        accountable_s,
+        down_s,
+        newest.maintenance_s + day.maintenance_s,
+        newest.unknown_s + day.unknown_s,
+    )
+    return (grown, *months[1:])
+
+
+def _month(year: int, month: int, parts: Sequence[Day | Month]) -> Month:
+    accountable_s = sum([part.accountable_s for part in parts])
+    down_s = sum([part.down_s for part in parts])
+    return Month(
+        year,
+        month,
+        _share(accountable_s, down_s),
+        accountable_s,
+        down_s,
+        sum([part.maintenance_s for part in parts]),
+        sum([part.unknown_s for part in parts]),
+    )
 
 
 def local_days(now: datetime, count: int, zone: tzinfo) -> list[date]:

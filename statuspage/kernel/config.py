@@ -224,7 +224,7 @@ class Incidents:
     announce_ahead: Annotated[
         timedelta,
         Meta(
-            description="Planned work announced later than that ahead is no announced unavailability; it lowers the uptime."
+            description="Planned work announced later than that is no announced unavailability: it lowers uptime."
         ),
     ] = timedelta(hours=48)
     plan_ahead: Annotated[

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import brotli
-from starlette.datastructures import MutableHeaders
-from starlette.types import Message, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from statuspage.kernel.web import add_security_headers
 
@@ -84,6 +85,23 @@ class Prepared:
             known = _variant(self._headers, _COMPRESS[encoding](self.body), encoding)
             self._variants[encoding] = known
         return known
+
+
+class PreparedResponse(Response):
+    """The same for a web function to return."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        super().__init__()
+        self._prepared = prepared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        await self._prepared.send(
+            send,
+            accept_encoding=headers.get("accept-encoding", "").encode("latin-1"),
+            if_none_match=headers.get("if-none-match", "").encode("latin-1"),
+            is_head=scope["method"] == "HEAD",
+        )
 
 
 _EMPTY: Message = {"type": "http.response.body", "body": b"", "more_body": False}

@@ -5,7 +5,7 @@ changed would stay silent after its first message. Nothing here reads the clock,
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -19,7 +19,14 @@ from icalendar import Calendar, Event, Timezone
 
 from statuspage.incidents import planned_words, words
 from statuspage.incidents.rules import MaintenanceStatus
-from statuspage.incidents.snapshot import FallbackView, NoticeView, PageSnapshot, Text, UpdateView
+from statuspage.incidents.snapshot import (
+    FallbackView,
+    NoticeView,
+    PageSnapshot,
+    ServiceView,
+    Text,
+    UpdateView,
+)
 from statuspage.kernel import i18n
 from statuspage.kernel.config import Page
 from statuspage.kernel.markdown import one_line, printable, to_html
@@ -54,28 +61,34 @@ def render(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> 
     }
 
 
-def rss(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
-    """RSS 2.0: the newest updates of incidents and planned work."""
-    feed = _feed(snapshot, _Place(page, base_url, language), "/history.rss", RSS_TYPE)
+def rss(
+    snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
+) -> bytes:
+    """RSS 2.0: the newest updates of incidents and planned work; of one service, where one is given."""
+    feed = _feed(snapshot, _Place(page, base_url, language), "/history.rss", RSS_TYPE, service)
     return bytes(feed.rss_str(pretty=True))
 
 
-def atom(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
+def atom(
+    snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
+) -> bytes:
     """Atom (RFC 4287): the same."""
-    feed = _feed(snapshot, _Place(page, base_url, language), "/history.atom", ATOM_TYPE)
+    feed = _feed(snapshot, _Place(page, base_url, language), "/history.atom", ATOM_TYPE, service)
     return bytes(feed.atom_str(pretty=True))
 
 
-def ics(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
+def ics(
+    snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
+) -> bytes:
     """iCalendar (RFC 5545): planned work, and until when what went on paper has to be entered."""
     place = _Place(page, base_url, language)
     calendar = Calendar()
     calendar.add("prodid", "-//statuspage//planned work//EN")
     calendar.add("version", "2.0")
-    calendar.add("x-wr-calname", place.page_name)
+    calendar.add("x-wr-calname", _title(place, service))
     calendar.add("x-wr-timezone", page.time_zone)
-    parts = [_event(notice, place) for notice in snapshot.maintenances[:NEWEST]]
-    for notice in snapshot.incidents[:NEWEST]:
+    parts = [_event(notice, place) for notice in _about(service, snapshot.maintenances)[:NEWEST]]
+    for notice in _about(service, snapshot.incidents)[:NEWEST]:
         parts += [_deadline(notice, f, place) for f in notice.current_fallbacks if f.enter_by is not None]
     head, end, tail = calendar.to_ical().partition(b"END:VCALENDAR")
     # There must be at least one component (RFC 5545 section 3.6).
@@ -123,31 +136,49 @@ def _catalogues() -> i18n.Catalogues:
     return i18n.Catalogues()
 
 
-def _feed(snapshot: PageSnapshot, place: _Place, path: str, content_type: str) -> Any:
+def _title(place: _Place, service: ServiceView | None) -> str:
+    return f"{one_line(service.name[place.language])} – {place.page_name}" if service else place.page_name
+
+
+def _about(service: ServiceView | None, notices: Sequence[NoticeView]) -> Sequence[NoticeView]:
+    """Those that name the service."""
+    if service is None:
+        return notices
+    return [n for n in notices if any(affected.code == service.code for affected in n.affected)]
+
+
+def _feed(
+    snapshot: PageSnapshot, place: _Place, path: str, content_type: str, service: ServiceView | None
+) -> Any:
     language = place.language
+    within = f"/services/{service.code}" if service else ""
+    notices = _about(service, (*snapshot.incidents, *snapshot.maintenances))
+    updated_at = snapshot.updated_at
+    if service:  # a feed of one service stays as it is when another one's news arrive
+        updated_at = max((notice.updated_at for notice in notices), default=service.created_at)
     feed = FeedGenerator()
-    feed.id(place.tag(f"page/{place.page.id}/{language}"))
-    feed.title(place.page_name)
+    feed.id(place.tag(f"page/{place.page.id}{within}/{language}"))
+    feed.title(_title(place, service))
     feed.subtitle(SUBTITLE[language])
     feed.description(SUBTITLE[language])
     feed.author({"name": place.page_name})
     feed.generator("statuspage")
     feed.language(language)
-    feed.link(href=f"{place.base_url}{path}?lang={language}", rel="self", type=content_type.partition(";")[0])
-    feed.link(href=f"{place.base_url}/{language}/", rel="alternate", type="text/html")
-    feed.updated(snapshot.updated_at)
-    for notice, update in _newest(snapshot):
+    feed.link(
+        href=f"{place.base_url}{within}{path}?lang={language}",
+        rel="self",
+        type=content_type.partition(";")[0],
+    )
+    feed.link(href=f"{place.base_url}/{language}{within or '/'}", rel="alternate", type="text/html")
+    feed.updated(updated_at)
+    for notice, update in _newest(notices):
         _add_entry(feed, notice, update, place)
     return feed
 
 
-def _newest(snapshot: PageSnapshot) -> list[tuple[NoticeView, UpdateView]]:
+def _newest(notices: Iterable[NoticeView]) -> list[tuple[NoticeView, UpdateView]]:
     """The newest updates of all notices, newest first; several of one instant in the order of the notice."""
-    pairs = [
-        (notice, update)
-        for notice in (*snapshot.incidents, *snapshot.maintenances)
-        for update in notice.updates
-    ]
+    pairs = [(notice, update) for notice in notices for update in notice.updates]
     return sorted(pairs, key=lambda pair: pair[1].display_at, reverse=True)[:NEWEST]
 
 

@@ -19,7 +19,8 @@ from statuspage.kernel.web import add_security_headers, split_language
 from statuspage.site import api, feeds, files, pages
 
 _HTML = "text/html; charset=utf-8"
-_OPEN = (("Access-Control-Allow-Origin", "*"),)
+# Anybody's page may read and embed it, also one that isolates itself (COEP).
+_OPEN = (("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy", "cross-origin"))
 _PREFIXES = tuple(f"/{language}/" for language in LANGUAGES)
 _MAX_LAZY = 500
 

@@ -9,27 +9,18 @@ from datetime import datetime
 from itertools import groupby
 
 from statuspage.incidents.rules import MaintenanceStatus
-from statuspage.incidents.snapshot import NoticeView, PageSnapshot
+from statuspage.incidents.snapshot import PageSnapshot
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import format_month
 from statuspage.site import charts
 from statuspage.site.assets import asset, assets
 from statuspage.site.headline import headline
+from statuspage.site.service_page import service
 from statuspage.site.views import View
 
 __all__ = ["asset", "assets", "paths", "render"]
 
 FILTER_FROM = 12  # services; fewer are found by looking
-SAID_AS_VERB = frozenset({"ok", "slow", "part", "down"})  # "NCTS2 works", but "NCTS2: planned work"
-# The light hues of the stylesheet: an icon in a tab cannot read it.
-ICON_FILLS = {
-    "ok": "0a6e5f",
-    "slow": "7a5200",
-    "part": "9c4200",
-    "down": "b3121d",
-    "work": "3d4fa8",
-    "none": "55606b",
-}
 
 
 def render(snapshot: PageSnapshot, path: str, language: str, house: House, *, now: datetime) -> str | None:
@@ -70,7 +61,7 @@ def front(view: View, key: str) -> str | None:
         blocks=[view.block(group) for group in snapshot.groups if group.services],
         planned=[view.card(notice) for notice in planned],
         days=max((len(service.days) for service in services), default=90),
-        icon_fill=ICON_FILLS[head.css],
+        icon_fill=charts.HUES[head.css],
         heights=charts.HEIGHTS,
         may_filter=len(services) >= FILTER_FROM,
     )
@@ -102,36 +93,6 @@ def notice(view: View, key: str) -> str | None:
     return view.page(
         f"/incidents/{wanted}", "site/notice.html", card=view.card(found), merged_from=key != wanted
     )
-
-
-def service(view: View, key: str) -> str | None:
-    """One service: how it stands, its days, its outages, what it depends on."""
-    found = next((service for service in view.snapshot.services if service.code == key), None)
-    if found is None:
-        return None
-    snapshot, row = view.snapshot, view.row(found)
-    now = [view.card(n) for n in (*snapshot.open_incidents, *snapshot.planned) if _names(n, key)]
-    past = [view.card(n) for n in snapshot.incidents if not n.is_open and _names(n, key)]
-    return view.page(
-        f"/services/{key}",
-        "site/service.html",
-        row=row,
-        heading=f"{row.name}{' ' if row.badge.css in SAID_AS_VERB else ': '}{row.badge.word}",
-        service=found,
-        description=row.description,
-        cards=now,
-        past=past[:10],
-        outages=[view.outage(interval) for interval in found.intervals],
-        parents=view.links(found.parents),
-        children=view.links(found.children),
-        bar_label=view.bar_label(found),
-        first_day=view.day(found),
-        counts_maintenance=view.house.settings.page.uptime_counts_maintenance,
-    )
-
-
-def _names(notice: NoticeView, code: str) -> bool:
-    return any(affected.code == code for affected in notice.affected)
 
 
 # By the first part of the address; the rest is the key.

@@ -4,7 +4,7 @@ Each file is replaced atomically, what pages refer to before the pages; what is 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,12 +16,18 @@ from statuspage.site.outputs import Edition, prepared_assets
 MANIFEST = ".published"  # what was written last, a line each
 
 
-def write(edition: Edition, directory: Path, *, default_language: str) -> int:
+def write(
+    edition: Edition,
+    directory: Path,
+    *,
+    default_language: str,
+    further: Iterable[tuple[str, Prepared]] = (),
+) -> int:
     """Write the whole site below `directory`. Pages without prefix are in `default_language`.
 
-    Returns how many files.
+    `further` files, by their path, are what other rooms show. Returns how many files.
     """
-    files = dict(_files(edition, default_language))
+    files = dict(further) | dict(_files(edition, default_language))
     for path, prepared in files.items():
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)

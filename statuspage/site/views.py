@@ -3,7 +3,7 @@
 No database, no clock, no request.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -385,13 +385,6 @@ class View:
         if began.replace(began_clock, "") != ended.replace(ended_clock, ""):
             return f"{began} – {ended}"
         return began.replace(began_clock, f"{began_clock}–{ended_clock}")
-
-    def day(self, service: ServiceView) -> str:
-        days: Sequence[Any] = service.days
-        if not days:
-            return ""
-        at = datetime.combine(days[0].day, datetime.min.time(), self.zone)
-        return format_day(at, self.language, self.zone, self.now)
 
     def month(self, notice: NoticeView) -> tuple[int, int]:
         local = notice.began_at.astimezone(self.zone)

@@ -133,7 +133,11 @@ def test_the_console_is_for_everybody(page: Page, incident_id: str, language: st
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_status_pages_are_for_everybody(page: Page, incident_id: str, language: str) -> None:
-    for path in ("/", "/history", f"/incidents/{incident_id}", "/services/NCTS2", "/demo/mail"):
+    service = "/services/NCTS2"
+    for path in (
+        *("/", "/history", f"/incidents/{incident_id}", "/demo/mail"),
+        *(service, f"{service}/latency", f"{service}/latency/90d"),
+    ):
         page.goto(f"/{language}{path}")
         check(page)
 
