@@ -37,7 +37,7 @@ from notifiers.dispatcher import Dispatcher
 from statuspage import migrations
 from statuspage.incidents import catalogue, maintenance
 from statuspage.incidents.snapshots import SnapshotBuilder
-from statuspage.kernel import clock, config, lock, logs, memory
+from statuspage.kernel import clock, config, lock, logs, memory, statements
 from statuspage.kernel.db import Base, Database
 from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound, Unavailable
 from statuspage.kernel.house import House, SignInHint
@@ -47,11 +47,13 @@ from statuspage.kernel.panels import Panel
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import Wakeup, keep_running
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
-from statuspage.site import console, live, wire
+from statuspage.site import archive, console, live, news_console, wire
+from statuspage.site.copies import Copies
 from statuspage.site.live import Live
 from statuspage.site.outputs import Edition, Front
 from statuspage.site.publisher import Publisher
 from statuspage.site.static_site import write
+from statuspage.site.views import View
 from tickets.answers import Answers
 
 log = structlog.get_logger(__name__)
@@ -137,7 +139,8 @@ class Application:
         starlette.router.redirect_slashes = False  # it would redirect to whatever the Host header says
         starlette.state.house = house
         self.front = Front(starlette, default_language=self.language)
-        self.publisher = Publisher(house, self.front, self.live)
+        self.copies = Copies(house, self.front)
+        self.publisher = Publisher(house, self.front, self.live, on_edition=self.copies.wake)
         self.asgi = self.front
         self._plan_tasks()
 
@@ -153,6 +156,8 @@ class Application:
             routes += [
                 *live.routes(self.live),
                 *console.routes(panels),
+                *news_console.routes(),
+                *archive.routes(self._view),
                 *notifiers.web.routes(),
                 *tickets.portal.routes(),
                 *tickets.console.routes(),
@@ -160,10 +165,17 @@ class Application:
             ]
         return routes
 
+    def _view(self, language: str) -> View | None:
+        edition = self.front.edition
+        return edition.view(language) if edition else None
+
     def _plan_tasks(self) -> None:
+        settings = self.house.settings
         self.tasks["watch"] = self.house.db.watch
         if Role.WEB in self.roles:
             self.tasks["publisher"] = self.publisher.run
+            if settings.publish.directory:
+                self.tasks["copies"] = self.copies.run
         if self.runner is not None:
             self.tasks["runner"] = self.runner.run
         if self.dispatcher is not None:
@@ -315,6 +327,8 @@ def serve(settings: config.Settings, db: Database, *, roles: frozenset[Role] = A
     logs.configure()
     application = Application(open_house(settings, db), roles)
     with held(settings, db), listening(settings.server) as listener:
+        for line in statements.missing(settings):
+            log.warning("settings.incomplete", missing=line)
         server = uvicorn.Server(uvicorn.Config(**server_config(application.asgi, settings)))  # type: ignore[arg-type]
         with suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises the signal again
             server.run(sockets=[listener])

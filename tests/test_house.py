@@ -47,6 +47,8 @@ EDGES = {
     "statuspage/kernel/clock.py",
     "statuspage/kernel/web.py",
     "statuspage/site/console.py",
+    "statuspage/site/copies.py",
+    "statuspage/site/news_console.py",
     "statuspage/site/pages.py",
     "statuspage/site/publisher.py",
     "monitors/probes/__init__.py",

@@ -164,6 +164,35 @@ class NoticeView:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureView:
+    """A picture of a news item; `name` is the end of its address."""
+
+    name: str
+    width: int
+    height: int
+    alt: Text
+
+
+@dataclass(frozen=True, slots=True)
+class NewsView:
+    """A published news item. A language may be missing."""
+
+    id: str
+    title: Text
+    text: Text
+    published_at: datetime
+    updated_at: datetime
+    pinned_until: datetime | None
+    pictures: tuple[PictureView, ...]
+
+    def language_for(self, language: str) -> str:
+        """`language` where it is written in it, else the other one."""
+        other = "en" if language == "pl" else "pl"
+        is_written = bool(self.title[language] and self.text[language])
+        return other if not is_written and self.title[other] else language
+
+
+@dataclass(frozen=True, slots=True)
 class PageSnapshot:
     """Everything that is public, at one moment."""
 
@@ -174,6 +203,7 @@ class PageSnapshot:
     groups: tuple[GroupView, ...]
     incidents: tuple[NoticeView, ...]  # all published, newest first
     maintenances: tuple[NoticeView, ...]  # all published, newest first
+    news: tuple[NewsView, ...] = ()  # all published, newest first; never a draft, never before its time
 
     @property
     def services(self) -> tuple[ServiceView, ...]:

@@ -9,6 +9,7 @@ from typing import cast
 from sqlalchemy import String, case, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from statuspage.incidents import news
 from statuspage.incidents.publication import Tree, load_edges
 from statuspage.incidents.rules import Impact, MaintenanceStatus, NoticeKind, ServiceStatus, impact_of, worst
 from statuspage.incidents.snapshot import (
@@ -80,6 +81,7 @@ class SnapshotBuilder:
             maintenances=tuple(
                 sorted(maintenances, key=lambda n: (n.scheduled_for or n.created_at, n.id), reverse=True)
             ),
+            news=news.published(session, now=now),
         )
 
     # --- services ---

@@ -10,7 +10,7 @@ import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
-from starlette.datastructures import FormData, Headers, MutableHeaders
+from starlette.datastructures import FormData, Headers, MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
@@ -180,9 +180,9 @@ def client_address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-async def form(request: Request) -> dict[str, str]:
-    """The text fields of a form, stripped; files are not among them."""
-    data: FormData = await request.form(max_files=0, max_fields=200)
+async def form(request: Request, *, files: int = 0) -> dict[str, str]:
+    """The text fields of a form, stripped; of files it takes at most so many, and `upload` gives one."""
+    data: FormData = await request.form(max_files=files, max_fields=200)
     return {key: value.strip() for key, value in data.items() if isinstance(value, str)}
 
 
@@ -192,10 +192,16 @@ async def form_list(request: Request, name: str) -> list[str]:
     return [value for value in data.getlist(name) if isinstance(value, str)]
 
 
-async def require(request: Request, role: Role) -> SignedIn:
+async def upload(request: Request, name: str) -> bytes:
+    """The content of a file of a form already read; empty where none was chosen."""
+    found = (await request.form()).get(name)
+    return await found.read() if isinstance(found, UploadFile) else b""
+
+
+async def require(request: Request, role: Role, *, files: int = 0) -> SignedIn:
     """Who is asking. Raises SignInNeeded without a session, Forbidden below `role`.
 
-    On POST the session's CSRF token must come back in the field `csrf`.
+    On POST the session's CSRF token must come back in the field `csrf`; the form may carry so many `files`.
     """
     token = request.cookies.get(COOKIE, "")
     user = await house(request).db.read(signed_in, token, now=clock.now()) if token else None
@@ -204,7 +210,7 @@ async def require(request: Request, role: Role) -> SignedIn:
     request.scope["user"] = user
     if not user.role.includes(role):
         raise Forbidden(f"the role {role} is needed")
-    if request.method == "POST" and (await form(request)).get("csrf") != user.csrf:
+    if request.method == "POST" and (await form(request, files=files)).get("csrf") != user.csrf:
         raise Forbidden("the form is out of date; load the page again")
     return user
 

@@ -51,19 +51,19 @@ def render(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> 
 
 def rss(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
     """RSS 2.0: the newest updates of incidents and planned work."""
-    feed = _feed(snapshot, _Place(page, base_url, language), "/history.rss", RSS_TYPE)
+    feed = _feed(snapshot, Place(page, base_url, language), "/history.rss", RSS_TYPE)
     return bytes(feed.rss_str(pretty=True))
 
 
 def atom(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
     """Atom (RFC 4287): the same."""
-    feed = _feed(snapshot, _Place(page, base_url, language), "/history.atom", ATOM_TYPE)
+    feed = _feed(snapshot, Place(page, base_url, language), "/history.atom", ATOM_TYPE)
     return bytes(feed.atom_str(pretty=True))
 
 
 def ics(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
     """iCalendar (RFC 5545): planned work, for the calendars of those who plan around it."""
-    place = _Place(page, base_url, language)
+    place = Place(page, base_url, language)
     calendar = Calendar()
     calendar.add("prodid", "-//statuspage//planned work//EN")
     calendar.add("version", "2.0")
@@ -76,7 +76,7 @@ def ics(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> byt
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where and in which language a feed is read."""
 
     page: Page
@@ -106,7 +106,7 @@ def _catalogues() -> i18n.Catalogues:
     return i18n.Catalogues()
 
 
-def _feed(snapshot: PageSnapshot, place: _Place, path: str, content_type: str) -> Any:
+def _feed(snapshot: PageSnapshot, place: Place, path: str, content_type: str) -> Any:
     language = place.language
     feed = FeedGenerator()
     feed.id(place.tag(f"page/{place.page.id}/{language}"))
@@ -134,7 +134,7 @@ def _newest(snapshot: PageSnapshot) -> list[tuple[NoticeView, UpdateView]]:
     return sorted(pairs, key=lambda pair: pair[1].display_at, reverse=True)[:NEWEST]
 
 
-def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: _Place) -> None:
+def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: Place) -> None:
     status = words.notice_word(_catalogues(), place.language, update.status)
     tag = place.tag(f"update/{update.id}/{place.language}")
     entry = feed.add_entry(order="append")
@@ -149,13 +149,13 @@ def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: _Place)
         entry.category(term=affected.code, label=one_line(affected.name[place.language]))
 
 
-def _content(notice: NoticeView, update: UpdateView, place: _Place) -> str:
+def _content(notice: NoticeView, update: UpdateView, place: Place) -> str:
     """The update's text, and what it is about, for those who read the feed only."""
     facts = "".join(f"<p>{escape(fact)}</p>" for fact in _facts(notice, place))
     return f"{to_html(update.text[place.language])}\n{facts}".strip()
 
 
-def _facts(notice: NoticeView, place: _Place) -> Iterator[str]:
+def _facts(notice: NoticeView, place: Place) -> Iterator[str]:
     language = place.language
     if notice.affected:
         names = ", ".join(one_line(affected.name[language]) for affected in notice.affected)
@@ -173,7 +173,7 @@ def _utc() -> bytes:
 
 
 @lru_cache(maxsize=4 * NEWEST)  # making one takes 2 ms, and most are the same in the next snapshot
-def _event(notice: NoticeView, place: _Place) -> bytes:
+def _event(notice: NoticeView, place: Place) -> bytes:
     """Planned work as an event; a new version replaces the old one by UID and SEQUENCE (RFC 5546)."""
     language = place.language
     begins_at = notice.scheduled_for or notice.began_at

@@ -14,8 +14,8 @@ from xml.sax.saxutils import escape
 from statuspage.incidents.snapshot import PageSnapshot
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
-from statuspage.kernel.prepared import SHORT
-from statuspage.site import pages
+from statuspage.kernel.prepared import FOREVER, SHORT
+from statuspage.site import media, news, pages
 
 CLOSED = ("/console", "/desk", "/subscriptions/", "/unsubscribe/", "/demo/")  # nobody's search result
 
@@ -27,6 +27,7 @@ class File:
     body: bytes
     content_type: str
     cache: str = SHORT
+    is_packed: bool = False  # compressed already: a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def paths(snapshot: PageSnapshot) -> Iterator[str]:
     """The address of every file."""
     yield "/robots.txt"
     yield "/sitemap.xml"
+    yield "/news.atom"
+    yield from (f"/media/{name}" for name in news.picture_names(snapshot))
 
 
 def robots(asked: Asked) -> File:
@@ -69,7 +72,7 @@ def robots(asked: Asked) -> File:
 def sitemap(asked: Asked) -> File:
     """Every page in every language, each with its twin (sitemaps.org, protocol 0.9)."""
     urls = []
-    for path in pages.paths(asked.snapshot):
+    for path in pages.paths(asked.snapshot, asked.house.settings.zone):
         twins = {language: escape(f"{asked.base_url}/{language}{path}") for language in LANGUAGES}
         links = "".join(
             f'<xhtml:link rel="alternate" hreflang="{language}" href="{url}"/>'
@@ -83,7 +86,23 @@ def sitemap(asked: Asked) -> File:
     return File("\n".join([head, *urls, "</urlset>\n"]).encode(), "application/xml; charset=utf-8")
 
 
+def news_feed(asked: Asked) -> File:
+    """The news as Atom."""
+    return File(*news.atom(asked.snapshot, asked.house.settings, asked.language))
+
+
+def picture(asked: Asked, name: str) -> File | None:
+    """A picture, while published news refers to it."""
+    if name not in news.picture_names(asked.snapshot):
+        return None
+    body = media.load(name, asked.house.settings.data.dir)
+    kind = media.TYPES[name.rpartition(".")[2]]
+    return File(body, kind, FOREVER, is_packed=True) if body is not None else None
+
+
 _FILES: tuple[tuple[re.Pattern[str], Callable[..., File | None]], ...] = (
     (re.compile(r"/robots\.txt"), robots),
     (re.compile(r"/sitemap\.xml"), sitemap),
+    (re.compile(r"/news\.atom"), news_feed),
+    (re.compile(rf"/media/({media.NAME.pattern.replace('(', '(?:')})"), picture),
 )

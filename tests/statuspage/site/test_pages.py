@@ -186,7 +186,7 @@ def test_a_correction_stays_visible_in_the_readers_language() -> None:
 
 def test_the_archive_goes_by_month() -> None:
     page = tree_of(snapshots.archive(), "/history", "pl")
-    assert [said(h) for h in page.xpath("//h2")] == ["Listopad 2026", "Październik 2026", "Wrzesień 2026"]
+    assert [said(h) for h in page.xpath("//main/section/h2")] == ["Listopad 2026", "Październik 2026", "Wrzesień 2026"]
     assert len(page.xpath("//ul[@class='archive']/li")) == 20
     assert "wczoraj 10:30–12:30 (UTC+1), 2 godziny" in said(page)
 
