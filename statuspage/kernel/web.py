@@ -195,7 +195,11 @@ async def form_list(request: Request, name: str) -> list[str]:
 async def upload(request: Request, name: str) -> bytes:
     """The content of a file of a form already read; empty where none was chosen."""
     found = (await request.form()).get(name)
-    return await found.read() if isinstance(found, UploadFile) else b""
+    if not isinstance(found, UploadFile):
+        return b""
+    content = await found.read()
+    await found.close()
+    return content
 
 
 async def require(request: Request, role: Role, *, files: int = 0) -> SignedIn:
@@ -211,6 +215,7 @@ async def require(request: Request, role: Role, *, files: int = 0) -> SignedIn:
     if not user.role.includes(role):
         raise Forbidden(f"the role {role} is needed")
     if request.method == "POST" and (await form(request, files=files)).get("csrf") != user.csrf:
+        await request.close()
         raise Forbidden("the form is out of date; load the page again")
     return user
 

@@ -238,9 +238,8 @@ def _excerpt(notice: NoticeView, words: Sequence[str], language: str) -> Markup:
 def mark(text: str, words: Sequence[str]) -> Markup:
     """`text` escaped, with every place of `words` (folded) marked."""
     folded = fold(text)
-    spans = sorted(
-        (match.start(), match.end()) for word in words for match in re.finditer(re.escape(word), folded)
-    )
+    spans = [(match.start(), match.end()) for word in words for match in re.finditer(re.escape(word), folded)]
+    spans.sort(key=lambda span: (span[0], -span[1]))  # of two that begin together, the longer one
     out, at = Markup(), 0
     for begin, end in spans:
         if end <= at:

@@ -119,14 +119,14 @@ async def edit(request: Request) -> Response:
 
 async def _save(request: Request, id: str | None, fields: dict[str, str], user: SignedIn) -> Response:
     """Words and a picture in one unit of work, or neither."""
-    house = web.house(request)
+    house, content = web.house(request), await web.upload(request, "picture")
     words = Words(
         Text(fields.get("title_pl", ""), fields.get("title_en", "")),
         Text(fields.get("text_pl", ""), fields.get("text_en", "")),
         local_instant("pinned_until", fields.get("pinned_until", ""), house.settings.zone),
     )
     added = None
-    if content := await web.upload(request, "picture"):
+    if content:
         stored = await asyncio.to_thread(media.store, content, house.settings.data.dir)
         alt = Text(fields.get("alt_pl", ""), fields.get("alt_en", ""))
         added = Picture(stored.name, stored.width, stored.height, alt)
