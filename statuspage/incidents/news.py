@@ -203,7 +203,12 @@ def published(session: Session, *, now: datetime) -> tuple[NewsView, ...]:
         .where(NewsItem.published_at <= now)
         .order_by(NewsItem.published_at.desc(), NewsItem.id)
     ).all()
-    return tuple(view(item, pictures(session, item.id)) for item in items)
+    shown: dict[str, list[NewsPicture]] = {item.id: [] for item in items}
+    if shown:
+        rows = select(NewsPicture).where(NewsPicture.news_id.in_(shown)).order_by(NewsPicture.id)
+        for row in session.scalars(rows):
+            shown[row.news_id].append(row)
+    return tuple(view(item, shown[item.id]) for item in items)
 
 
 def next_due_at(session: Session, *, now: datetime) -> datetime | None:

@@ -235,7 +235,7 @@
   dress();
   if (!("seq" in main.dataset)) return;
   setInterval(() => { times(); age(); }, 30000);
-  age();
+  setTimeout(age, 5000);
   connect();
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { times(); age(); connect(); } });
   addEventListener("online", connect);
