@@ -83,7 +83,7 @@ def _month_page(
     return view.page(
         f"/history/{shown.key}",
         "site/history_month.html",
-        is_settled=True,
+        is_settled=not any(notice.is_open for notice in by_month[month]),
         month=shown,
         newer=_month(view, newer) if newer else None,
         older=_month(view, older) if older else None,

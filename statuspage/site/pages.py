@@ -60,18 +60,18 @@ def settled(snapshot: PageSnapshot, path: str, zone: ZoneInfo) -> tuple[object, 
     None for the pages that tell of the present: they are made anew every minute.
     """
     room, _, key = path.removeprefix("/").partition("/")
-    parts: list[object]
+    neighbours: tuple[str, ...] = ()
     if room == "incidents":
-        parts = [n for n in (*snapshot.incidents, *snapshot.maintenances) if n.id == key]
-        if any(isinstance(n, NoticeView) and n.is_open for n in parts):
-            return None
+        notices = [n for n in (*snapshot.incidents, *snapshot.maintenances) if n.id == key]
     elif room == "history" and key:
-        parts = [n for n in archive.over(snapshot) if f"{n.began_at.astimezone(zone):%Y-%m}" == key]
-        parts += archive.month_keys(snapshot, zone)  # its neighbours
+        notices = [n for n in archive.over(snapshot) if f"{n.began_at.astimezone(zone):%Y-%m}" == key]
+        neighbours = tuple(archive.month_keys(snapshot, zone))
     else:
         return None
+    if any(notice.is_open for notice in notices):
+        return None
     today = snapshot.built_at.astimezone(zone).date()  # "yesterday" is true for a day
-    return (today, *parts)
+    return (today, *notices, *neighbours)
 
 
 def front(view: View, key: str) -> str | None:
