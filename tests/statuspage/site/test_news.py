@@ -206,7 +206,7 @@ async def test_an_operator_writes_adds_a_picture_publishes_and_withdraws(
     assert answer.status_code == 303, answer.text
     path = answer.headers["location"].partition("?")[0]
     editor = (await client.get(path)).text
-    assert "Waits for translation: English." in editor
+    assert "Waits for translation: English version." in editor
     (source,) = parsed(editor).xpath("//img/@src")
     assert (await client.get(source)).headers["content-type"] == "image/png"
     assert "Zmiana w AES" in (await client.get(path.replace("/en/", "/pl/") + "/preview")).text
