@@ -77,7 +77,10 @@ def migrate(config_file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def check_config(file: Path) -> None:
     """Say whether a settings file is good, without starting anything."""
-    settings_of(file)
+    from statuspage.kernel.statements import missing
+
+    for line in missing(settings_of(file)):
+        click.echo(f"{file}: warning: {line}", err=True)
     click.echo(f"{file}: good")
 
 

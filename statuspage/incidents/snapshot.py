@@ -27,12 +27,16 @@ class Text:
     en: str
 
     def __getitem__(self, language: str) -> str:
-        return getattr(self, self.language_for(language))  # type: ignore[no-any-return]
+        return self.own(self.language_for(language))
+
+    def own(self, language: str) -> str:
+        """What stands in that language; empty where it is missing."""
+        return self.pl if language == "pl" else self.en
 
     def language_for(self, language: str) -> str:
         """The language that a reader of `language` gets: his own, or the other where his is missing."""
         other = "en" if language == "pl" else "pl"
-        return other if not getattr(self, language).strip() and getattr(self, other).strip() else language
+        return other if not self.own(language).strip() and self.own(other).strip() else language
 
     @property
     def is_complete(self) -> bool:
@@ -294,6 +298,35 @@ class NoticeView:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureView:
+    """A picture of a news item; `name` is the end of its address."""
+
+    name: str
+    width: int
+    height: int
+    alt: Text
+
+
+@dataclass(frozen=True, slots=True)
+class NewsView:
+    """A published news item. A language may be missing."""
+
+    id: str
+    title: Text
+    text: Text
+    published_at: datetime
+    updated_at: datetime
+    pinned_until: datetime | None
+    pictures: tuple[PictureView, ...]
+
+    def language_for(self, language: str) -> str:
+        """`language` where it is written in it, else the other one."""
+        other = "en" if language == "pl" else "pl"
+        is_written = bool(self.title.own(language) and self.text.own(language))
+        return other if not is_written and self.title.own(other) else language
+
+
+@dataclass(frozen=True, slots=True)
 class PageSnapshot:
     """Everything that is public, at one moment."""
 
@@ -304,6 +337,7 @@ class PageSnapshot:
     groups: tuple[GroupView, ...]
     incidents: tuple[NoticeView, ...]  # all published, newest first
     maintenances: tuple[NoticeView, ...]  # all published, newest first
+    news: tuple[NewsView, ...] = ()  # all published, newest first; never a draft, never before its time
     merged: Mapping[str, str] = field(default_factory=dict)  # incident → the one that it is part of
 
     @property

@@ -9,6 +9,7 @@ from typing import cast
 from sqlalchemy import String, case, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from statuspage.incidents import news
 from statuspage.incidents.months import Earlier
 from statuspage.incidents.notice_views import notice_views
 from statuspage.incidents.publication import Tree, load_edges
@@ -95,6 +96,7 @@ class SnapshotBuilder:
                 sorted(maintenances, key=lambda n: (n.scheduled_for or n.created_at, n.id), reverse=True)
             ),
             merged=_merged(session),
+            news=news.published(session, now=now),
         )
 
     # --- services ---

@@ -322,3 +322,49 @@ class Revision(Base):
     at: Mapped[datetime]
     author: Mapped[str]
     before: Mapped[dict[str, Any]] = mapped_column(JSON)  # field → the value it replaced
+
+
+class NewsItem(Base):
+    """Dated news about the state of the system. A language may be missing; it is shown in the other one."""
+
+    __tablename__ = "news"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    title_pl: Mapped[str] = mapped_column(default="")
+    title_en: Mapped[str] = mapped_column(default="")
+    text_pl: Mapped[str] = mapped_column(default="")
+    text_en: Mapped[str] = mapped_column(default="")
+    author: Mapped[str]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime] = mapped_column(index=True)
+    published_at: Mapped[datetime | None] = mapped_column(index=True)  # None: a draft; to come: scheduled
+    pinned_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)  # for conflicting edits
+
+
+class NewsPicture(Base):
+    """A picture of a news item; its bytes stand in the data directory under its content's hash."""
+
+    __tablename__ = "news_pictures"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    news_id: Mapped[str] = mapped_column(ForeignKey("news.id"), index=True)
+    name: Mapped[str]  # hash.extension
+    width: Mapped[int]
+    height: Mapped[int]
+    alt_pl: Mapped[str] = mapped_column(default="")
+    alt_en: Mapped[str] = mapped_column(default="")
+    added_at: Mapped[datetime]
+
+
+class NewsRevision(Base):
+    """What was done to a news item, by whom, and what it said before."""
+
+    __tablename__ = "news_revisions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    news_id: Mapped[str] = mapped_column(ForeignKey("news.id"), index=True)
+    at: Mapped[datetime]
+    author: Mapped[str]
+    action: Mapped[str]  # news.Action
+    before: Mapped[dict[str, Any]] = mapped_column(JSON)  # field → the value it replaced

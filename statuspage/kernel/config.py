@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from statuspage.kernel.build import build
 from statuspage.kernel.errors import Invalid
+from statuspage.kernel.statements import Accessibility, Contact, Privacy
 
 ENVIRONMENT_PREFIX = "STATUSPAGE_"
 ROLES = (
@@ -24,6 +25,7 @@ ROLES = (
     "operator",
     "administrator",
 )  # kernel.accounts.Role, which needs a database
+MIN_STALE_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,17 @@ class Page:
     uptime_counts_maintenance: Annotated[
         bool, Meta(description="Whether announced maintenance lowers the uptime; the page says which.")
     ] = False
+    stale_after: Annotated[
+        timedelta,
+        Meta(
+            description="The age at which a page, live or copied, says that it is no longer being updated; "
+            "2 minutes or more, because pages are made anew every minute."
+        ),
+    ] = timedelta(minutes=5)
+
+    def __post_init__(self) -> None:
+        if self.stale_after < MIN_STALE_AFTER:
+            raise ValueError("stale_after: pages are made anew every minute; write 2m or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,6 +258,19 @@ class Tickets:
 
 
 @dataclass(frozen=True, slots=True)
+class Publish:
+    directory: Annotated[
+        str | None,
+        Meta(
+            description="Where the server keeps a static copy of the public site current; default: nowhere."
+        ),
+    ] = None
+    at_most_every: Annotated[
+        timedelta, Meta(description="The shortest time from one writing of the copy to the next.")
+    ] = timedelta(seconds=5)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that can be set."""
 
@@ -257,6 +283,10 @@ class Settings:
     monitors: Monitors = field(default_factory=Monitors)
     incidents: Incidents = field(default_factory=Incidents)
     tickets: Tickets = field(default_factory=Tickets)
+    contact: Contact = field(default_factory=Contact)
+    accessibility: Accessibility = field(default_factory=Accessibility)
+    privacy: Privacy = field(default_factory=Privacy)
+    publish: Publish = field(default_factory=Publish)
 
     @property
     def database_url(self) -> str:
@@ -367,4 +397,9 @@ def _check_planning(incidents: Incidents, *, where: str) -> None:
 
 
 def _anchored(settings: Settings, base: Path) -> Settings:
-    return replace(settings, data=replace(settings.data, dir=str((base / settings.data.dir).resolve())))
+    copy = settings.publish.directory
+    return replace(
+        settings,
+        data=replace(settings.data, dir=str((base / settings.data.dir).resolve())),
+        publish=replace(settings.publish, directory=copy and str((base / copy).resolve())),
+    )

@@ -38,12 +38,13 @@ class Prepared:
     twice at once, the same bytes are made twice, which is harmless.
     """
 
-    __slots__ = ("_headers", "_not_modified", "_variants", "body", "etag")
+    __slots__ = ("_headers", "_is_packed", "_not_modified", "_variants", "body", "etag")
 
-    def __init__(self, body: bytes, etag: bytes, headers: MutableHeaders) -> None:
+    def __init__(self, body: bytes, etag: bytes, headers: MutableHeaders, *, is_packed: bool = False) -> None:
         self.body = body
         self.etag = etag
         self._headers = headers
+        self._is_packed = is_packed
         self._variants: dict[str, _Variant] = {}
         self._not_modified: Message = {"type": "http.response.start", "status": 304, "headers": headers.raw}
 
@@ -69,7 +70,7 @@ class Prepared:
 
     @property
     def _is_small(self) -> bool:
-        return len(self.body) < _MIN_COMPRESSED
+        return self._is_packed or len(self.body) < _MIN_COMPRESSED
 
     def _encoding(self, accepted: bytes) -> str:
         if self._is_small:
@@ -114,8 +115,9 @@ def prepare(
     cache: str,
     vary: str = "Accept-Encoding",
     headers: Iterable[tuple[str, str]] = (),
+    is_packed: bool = False,
 ) -> Prepared:
-    """Lay out the answer and its headers once."""
+    """Lay out the answer and its headers once. `is_packed`: compressing it again would not pay."""
     etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     shared = MutableHeaders(
         {"Content-Type": content_type, "ETag": etag, "Cache-Control": cache, "Vary": vary}
@@ -123,7 +125,7 @@ def prepare(
     for name, value in headers:
         shared[name] = value
     add_security_headers(shared)
-    return Prepared(body, etag.encode(), shared)
+    return Prepared(body, etag.encode(), shared, is_packed=is_packed)
 
 
 def _variant(shared: MutableHeaders, body: bytes, encoding: str) -> _Variant:

@@ -65,7 +65,7 @@ def rss(
     snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
 ) -> bytes:
     """RSS 2.0: the newest updates of incidents and planned work; of one service, where one is given."""
-    feed = _feed(snapshot, _Place(page, base_url, language), "/history.rss", RSS_TYPE, service)
+    feed = _feed(snapshot, Place(page, base_url, language), "/history.rss", RSS_TYPE, service)
     return bytes(feed.rss_str(pretty=True))
 
 
@@ -73,7 +73,7 @@ def atom(
     snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
 ) -> bytes:
     """Atom (RFC 4287): the same."""
-    feed = _feed(snapshot, _Place(page, base_url, language), "/history.atom", ATOM_TYPE, service)
+    feed = _feed(snapshot, Place(page, base_url, language), "/history.atom", ATOM_TYPE, service)
     return bytes(feed.atom_str(pretty=True))
 
 
@@ -81,7 +81,7 @@ def ics(
     snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
 ) -> bytes:
     """iCalendar (RFC 5545): planned work, and until when what went on paper has to be entered."""
-    place = _Place(page, base_url, language)
+    place = Place(page, base_url, language)
     calendar = Calendar()
     calendar.add("prodid", "-//statuspage//planned work//EN")
     calendar.add("version", "2.0")
@@ -96,7 +96,7 @@ def ics(
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where and in which language a feed is read."""
 
     page: Page
@@ -136,7 +136,7 @@ def _catalogues() -> i18n.Catalogues:
     return i18n.Catalogues()
 
 
-def _title(place: _Place, service: ServiceView | None) -> str:
+def _title(place: Place, service: ServiceView | None) -> str:
     return f"{one_line(service.name[place.language])} – {place.page_name}" if service else place.page_name
 
 
@@ -148,7 +148,7 @@ def _about(service: ServiceView | None, notices: Sequence[NoticeView]) -> Sequen
 
 
 def _feed(
-    snapshot: PageSnapshot, place: _Place, path: str, content_type: str, service: ServiceView | None
+    snapshot: PageSnapshot, place: Place, path: str, content_type: str, service: ServiceView | None
 ) -> Any:
     language = place.language
     within = f"/services/{service.code}" if service else ""
@@ -182,7 +182,7 @@ def _newest(notices: Iterable[NoticeView]) -> list[tuple[NoticeView, UpdateView]
     return sorted(pairs, key=lambda pair: pair[1].display_at, reverse=True)[:NEWEST]
 
 
-def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: _Place) -> None:
+def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: Place) -> None:
     status = words.notice_word(_catalogues(), place.language, update.status)
     tag = place.tag(f"update/{update.id}/{place.language}")
     entry = feed.add_entry(order="append")
@@ -197,13 +197,13 @@ def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: _Place)
         entry.category(term=affected.code, label=one_line(affected.name[place.language]))
 
 
-def _content(notice: NoticeView, update: UpdateView, place: _Place) -> str:
+def _content(notice: NoticeView, update: UpdateView, place: Place) -> str:
     """The update's text, and what it is about, for those who read the feed only."""
     facts = "".join(f"<p>{escape(fact)}</p>" for fact in _facts(notice, place))
     return f"{to_html(update.text[place.language])}\n{facts}".strip()
 
 
-def _facts(notice: NoticeView, place: _Place) -> Iterator[str]:
+def _facts(notice: NoticeView, place: Place) -> Iterator[str]:
     language = place.language
     if notice.concerned:
         names = ", ".join(one_line(affected.name[language]) for affected in notice.concerned)
@@ -229,7 +229,7 @@ def _facts(notice: NoticeView, place: _Place) -> Iterator[str]:
         yield _paper(fallback, place)
 
 
-def _paper(fallback: FallbackView, place: _Place) -> str:
+def _paper(fallback: FallbackView, place: Place) -> str:
     """`Paper is allowed: NCTS2, AW-7, 2026-11-21 06:30 – 09:40 (UTC+1)`."""
     word = words.status_word(_catalogues(), place.language, fallback.state)
     end = fallback.withdrawn_at or fallback.ends_at
@@ -246,7 +246,7 @@ def _utc() -> bytes:
 
 
 @lru_cache(maxsize=4 * NEWEST)  # making one takes 2 ms, and most are the same in the next snapshot
-def _event(notice: NoticeView, place: _Place) -> bytes:
+def _event(notice: NoticeView, place: Place) -> bytes:
     """Planned work as an event; a new version replaces the old one by UID and SEQUENCE (RFC 5546)."""
     language = place.language
     begins_at = notice.scheduled_for or notice.began_at
@@ -269,7 +269,7 @@ def _event(notice: NoticeView, place: _Place) -> bytes:
 
 
 @lru_cache(maxsize=NEWEST)
-def _deadline(notice: NoticeView, fallback: FallbackView, place: _Place) -> bytes:
+def _deadline(notice: NoticeView, fallback: FallbackView, place: Place) -> bytes:
     """The last moment to enter what went on paper, as an event of its own with the declaration's identity."""
     enter_by = fallback.enter_by
     if enter_by is None:

@@ -15,8 +15,8 @@ from statuspage.incidents.snapshot import PageSnapshot, ServiceView
 from statuspage.incidents.words import service_word
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
-from statuspage.kernel.prepared import SHORT
-from statuspage.site import badges, feeds, outages, pages, widget
+from statuspage.kernel.prepared import FOREVER, SHORT
+from statuspage.site import badges, feeds, media, news, outages, pages, widget
 from statuspage.site.assets import DIRECTORY
 from statuspage.site.charts import CLASSES, UNMEASURED
 from statuspage.site.headline import headline, shown_status
@@ -33,6 +33,7 @@ class File:
     body: bytes
     content_type: str
     cache: str = SHORT
+    is_packed: bool = False  # compressed already: a picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,8 @@ def paths(snapshot: PageSnapshot) -> Iterator[str]:
         yield f"/badge/{service.code}.svg"
         for name in ("outages.csv", "outages.json", "history.atom", "history.rss", "history.ics"):
             yield f"/services/{service.code}/{name}"
+    yield "/news.atom"
+    yield from (f"/media/{name}" for name in news.picture_names(snapshot))
 
 
 def robots(asked: Asked) -> File:
@@ -85,7 +88,7 @@ def robots(asked: Asked) -> File:
 def sitemap(asked: Asked) -> File:
     """Every page in every language, each with its twin (sitemaps.org, protocol 0.9)."""
     urls = []
-    for path in pages.paths(asked.snapshot):
+    for path in pages.paths(asked.snapshot, asked.house.settings.zone):
         twins = {language: escape(f"{asked.base_url}/{language}{path}") for language in LANGUAGES}
         links = "".join(
             f'<xhtml:link rel="alternate" hreflang="{language}" href="{url}"/>'
@@ -163,6 +166,20 @@ def widget_script(asked: Asked) -> File:
     return File((DIRECTORY / "widget.js").read_bytes(), "text/javascript; charset=utf-8", SCRIPT)
 
 
+def news_feed(asked: Asked) -> File:
+    """The news as Atom."""
+    return File(*news.atom(asked.snapshot, asked.house.settings, asked.language))
+
+
+def picture(asked: Asked, name: str) -> File | None:
+    """A picture, while published news refers to it."""
+    if name not in news.picture_names(asked.snapshot):
+        return None
+    body = media.load(name, asked.house.settings.data.dir)
+    kind = media.TYPES[name.rpartition(".")[2]]
+    return File(body, kind, FOREVER, is_packed=True) if body is not None else None
+
+
 _FILES: tuple[tuple[re.Pattern[str], Callable[..., File | None]], ...] = (
     (re.compile(r"/robots\.txt"), robots),
     (re.compile(r"/sitemap\.xml"), sitemap),
@@ -173,4 +190,6 @@ _FILES: tuple[tuple[re.Pattern[str], Callable[..., File | None]], ...] = (
     (re.compile(r"/services/([^/]+)/outages\.csv"), outages_csv),
     (re.compile(r"/services/([^/]+)/outages\.json"), outages_json),
     (re.compile(r"/services/([^/]+)/history\.(atom|rss|ics)"), service_feed),
+    (re.compile(r"/news\.atom"), news_feed),
+    (re.compile(rf"/media/({media.NAME.pattern.replace('(', '(?:')})"), picture),
 )

@@ -6,13 +6,12 @@ below, and its addresses in `paths`.
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from itertools import groupby
+from zoneinfo import ZoneInfo
 
 from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshot import PageSnapshot
 from statuspage.kernel.house import House
-from statuspage.kernel.i18n import format_month
-from statuspage.site import charts
+from statuspage.site import archive, charts, news, plans, statements
 from statuspage.site.assets import asset, assets
 from statuspage.site.headline import headline
 from statuspage.site.service_page import service
@@ -21,6 +20,9 @@ from statuspage.site.views import View
 __all__ = ["asset", "assets", "paths", "render"]
 
 FILTER_FROM = 12  # services; fewer are found by looking
+
+
+ANSWERS_QUERIES = frozenset({"/history"})  # with a query the router answers, not the prepared page
 
 
 def render(snapshot: PageSnapshot, path: str, language: str, house: House, *, now: datetime) -> str | None:
@@ -32,12 +34,35 @@ def render(snapshot: PageSnapshot, path: str, language: str, house: House, *, no
     return page(View(snapshot, language, house, now), key)
 
 
-def paths(snapshot: PageSnapshot) -> Iterator[str]:
+def paths(snapshot: PageSnapshot, zone: ZoneInfo) -> Iterator[str]:
     """The address of every public page (without language prefix), the front page first."""
     yield "/"
-    yield "/history"
+    yield from ("/history", "/maintenance", "/news", "/contact", "/accessibility", "/privacy")
     yield from (f"/services/{service.code}" for service in snapshot.services)
     yield from (f"/incidents/{notice.id}" for notice in (*snapshot.incidents, *snapshot.maintenances))
+    yield from (f"/news/{item.id}" for item in snapshot.news)
+    yield from (f"/history/{key}" for key in archive.month_keys(snapshot, zone))
+    yield from (f"/maintenance/{key}" for key in plans.month_keys(snapshot, zone))
+
+
+def settled(snapshot: PageSnapshot, path: str, zone: ZoneInfo) -> tuple[object, ...] | None:
+    """What the page at `path` depends on, where that does not change any more but by a correction.
+
+    None for the pages that tell of the present: they are made anew every minute.
+    """
+    room, _, key = path.removeprefix("/").partition("/")
+    neighbours: tuple[str, ...] = ()
+    if room == "incidents":
+        notices = [n for n in (*snapshot.incidents, *snapshot.maintenances) if n.id == key]
+    elif room == "history" and key:
+        notices = [n for n in archive.over(snapshot) if f"{n.began_at.astimezone(zone):%Y-%m}" == key]
+        neighbours = tuple(archive.month_keys(snapshot, zone))
+    else:
+        return None
+    if any(notice.is_open for notice in notices):
+        return None
+    today = snapshot.built_at.astimezone(zone).date()  # "yesterday" is true for a day
+    return (today, *notices, *neighbours)
 
 
 def front(view: View, key: str) -> str | None:
@@ -64,24 +89,8 @@ def front(view: View, key: str) -> str | None:
         icon_fill=charts.HUES[head.css],
         heights=charts.HEIGHTS,
         may_filter=len(services) >= FILTER_FROM,
+        news=news.on_front(view),
     )
-
-
-def history(view: View, key: str) -> str | None:
-    """Everything that was ever published, by month."""
-    if key:
-        return None
-    snapshot = view.snapshot
-    notices = sorted(
-        (n for n in (*snapshot.incidents, *snapshot.maintenances) if n.status != MaintenanceStatus.SCHEDULED),
-        key=lambda notice: notice.began_at,
-        reverse=True,
-    )
-    months = [
-        (format_month(year, month, view.language), [view.card(notice) for notice in some])
-        for (year, month), some in groupby(notices, key=view.month)
-    ]
-    return view.page("/history", "site/history.html", months=months)
 
 
 def notice(view: View, key: str) -> str | None:
@@ -90,15 +99,25 @@ def notice(view: View, key: str) -> str | None:
     found = next((n for n in (*view.snapshot.incidents, *view.snapshot.maintenances) if n.id == wanted), None)
     if found is None:
         return None
+    card = view.card(found)
     return view.page(
-        f"/incidents/{wanted}", "site/notice.html", card=view.card(found), merged_from=key != wanted
+        f"/incidents/{wanted}",
+        "site/notice.html",
+        card=card,
+        merged_from=key != wanted,
+        is_settled=not card.is_open and not any(paper.remaining for paper in card.evidence.papers),
     )
 
 
 # By the first part of the address; the rest is the key.
 _PAGES: Mapping[str, Callable[[View, str], str | None]] = {
     "": front,
-    "history": history,
+    "accessibility": statements.accessibility,
+    "contact": statements.contact,
+    "history": archive.history,
     "incidents": notice,
+    "maintenance": plans.maintenance,
+    "news": news.news,
+    "privacy": statements.privacy,
     "services": service,
 }

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from statuspage.app import Calendar, planned_panel
+from statuspage.app import planned_panel
 from statuspage.incidents import maintenance, recurrence, reminders, series
 from statuspage.incidents.maintenance import NewMaintenance
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice
+from statuspage.jobs import Calendar
 from statuspage.kernel import clock, config
 from statuspage.kernel.db import Database
 from statuspage.kernel.events import Event
