@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session
 from statuspage.demo.story import PastIncident, Said, Unmeasured, Work, read_content
 from statuspage.incidents import reminders, texts
 from statuspage.incidents.announcement import Announcement, Window, announced, moved
-from statuspage.incidents.maintenance import CLOCK
-from statuspage.incidents.notices import MONITOR
+from statuspage.incidents.notices import CLOCK, MONITOR
 from statuspage.incidents.rules import (
     FallbackState,
     Impact,

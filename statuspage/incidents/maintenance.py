@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from statuspage.incidents import failures, reminders, services, texts
 from statuspage.incidents.announcement import Window, announced
-from statuspage.incidents.notices import MAX_TEXT, MAX_TITLE, check_text, post, tell
+from statuspage.incidents.notices import CLOCK, MAX_TEXT, MAX_TITLE, check_text, post, tell
 from statuspage.incidents.publication import Change, load_tree, republish
 from statuspage.incidents.rules import (
     Impact,
@@ -29,7 +29,6 @@ from statuspage.kernel import config
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.events import take_turns
 
-CLOCK = "schedule"
 UNDER_WAY = frozenset({MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING})
 OVER = frozenset({MaintenanceStatus.COMPLETED, MaintenanceStatus.CANCELLED})
 

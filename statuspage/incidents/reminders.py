@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents.notices import tell
+from statuspage.incidents.notices import CLOCK, tell
 from statuspage.incidents.tables import Notice, Reminder, Update
 from statuspage.kernel import config
 from statuspage.kernel.events import take_turns
@@ -51,7 +51,7 @@ def _tell(session: Session, notice: Notice, owed: Sequence[Reminder], now: datet
         select(Update).where(Update.notice_id == notice.id).order_by(Update.position.desc()).limit(1)
     ).one()
     more = {"deliver": True, "lead_s": owed[-1].lead_s}
-    tell(session, KIND, notice, latest, now, more=more)
+    tell(session, KIND, notice, latest, now, more=more, by=CLOCK)
 
 
 def next_due_at(session: Session) -> datetime | None:

@@ -9,8 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents import maintenance, recurrence, services, texts
-from statuspage.incidents.maintenance import CLOCK, NewMaintenance
-from statuspage.incidents.notices import MAX_TEXT, MAX_TITLE, check_text
+from statuspage.incidents.maintenance import NewMaintenance
+from statuspage.incidents.notices import CLOCK, MAX_TEXT, MAX_TITLE, check_text
 from statuspage.incidents.recurrence import Occurrence, Recurrence
 from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshot import Text
