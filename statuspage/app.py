@@ -312,6 +312,7 @@ def serve(settings: config.Settings, db: Database, *, roles: frozenset[Role] = A
 
     require_current(db)
     logs.configure()
+    memory.limit_arenas()
     application = Application(open_house(settings, db), roles)
     with held(settings, db), listening(settings.server) as listener:
         for line in statements.missing(settings):

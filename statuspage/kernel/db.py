@@ -233,6 +233,7 @@ def _sqlite_engine(
         connection.execute("PRAGMA foreign_keys = ON")
         if query_only:
             connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA cache_size = -512")  # kB each; the system caches the file, too
 
     @event.listens_for(engine, "begin")
     def start(connection: Any) -> None:
