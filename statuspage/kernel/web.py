@@ -133,6 +133,7 @@ def page(the_house: House, template: str, language: str, context: Mapping[str, A
                 "other_language": "en" if language == "pl" else "pl",
                 "zone": the_house.settings.zone,
                 "now": now,
+                "is_settled": False,  # tells of the past: its copy is made anew once a day
                 "settings": the_house.settings,
                 "page_name": the_house.settings.page.name_pl
                 if language == "pl"

@@ -164,9 +164,6 @@ async def preview(request: Request) -> Response:
         "item": item_of(shown, web.language(request), now),
         "draft": True,
         "seq": 0,
-        "built_at": now,
-        "stale_after": house.settings.page.stale_after,
-        "is_settled": False,
     }
     return web.render(request, "site/news_item.html", context)
 

@@ -197,9 +197,6 @@ class View:
                 "prefix": f"/{self.language}",
                 "user": None,
                 "seq": self.snapshot.seq,
-                "built_at": self.now,
-                "stale_after": self.house.settings.page.stale_after,
-                "is_settled": False,  # tells of the past: its copy is made anew once a day
                 **context,
             },
             now=self.now,
