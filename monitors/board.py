@@ -17,9 +17,7 @@ from statuspage.kernel.panels import MonitorLine
 _NONE = timedelta()
 
 
-def lines(
-    session: Session, now: datetime, code: str | None = None
-) -> Mapping[str, Sequence[MonitorLine]]:
+def lines(session: Session, now: datetime, code: str | None = None) -> Mapping[str, Sequence[MonitorLine]]:
     """By service code, in order of their names; plain rows, because a board may show a thousand."""
     query = (
         select(
@@ -73,5 +71,7 @@ def _line(row: Any, now: datetime) -> MonitorLine:
 
 
 def _is_in_doubt(state: State, row: Any) -> bool:
-    seconds = (row.interval_s, row.retry_s, row.timeout_s)
-    return is_in_doubt(state, Policy(*(timedelta(seconds=each) for each in seconds), row.confirm_down))
+    interval, retry, timeout = (
+        timedelta(seconds=seconds) for seconds in (row.interval_s, row.retry_s, row.timeout_s)
+    )
+    return is_in_doubt(state, Policy(interval, retry, timeout, row.confirm_down))

@@ -49,7 +49,9 @@ class Watched:
     policy: Policy
     created_at: datetime
     is_paused: bool = False
-    recheck_at: datetime | None = field(default=None, compare=False)  # asked for; changes nothing of the check
+    recheck_at: datetime | None = field(
+        default=None, compare=False
+    )  # asked for; changes nothing of the check
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents.tables import Duty
@@ -34,5 +34,5 @@ def on_duty(session: Session, *, now: datetime) -> Sequence[Duty]:
     return session.scalars(_now(now).order_by(Duty.began_at)).all()
 
 
-def _now(now: datetime):  # type: ignore[no-untyped-def]
+def _now(now: datetime) -> Select[Duty]:
     return select(Duty).where(Duty.began_at <= now, Duty.until > now)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents import failures, services
@@ -108,7 +108,7 @@ def in_force(session: Session) -> Sequence[Overriding]:
     ]
 
 
-def _in_force():  # type: ignore[no-untyped-def]
+def _in_force() -> Select[Override]:
     return select(Override).where(Override.ended_at.is_(None))
 
 

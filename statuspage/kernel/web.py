@@ -182,7 +182,7 @@ def client_address(request: Request) -> str:
 
 async def form(request: Request) -> dict[str, str]:
     """The text fields of a form, stripped; files are not among them."""
-    data: FormData = await request.form(max_files=0, max_fields=200)
+    data: FormData = await request.form(max_files=0, max_fields=2000)
     return {key: value.strip() for key, value in data.items() if isinstance(value, str)}
 
 

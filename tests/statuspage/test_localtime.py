@@ -22,7 +22,9 @@ def test_a_local_time_is_an_instant(text: str, instant: datetime | None) -> None
     assert read_local(text, WARSAW) == instant
 
 
-@pytest.mark.parametrize("text", ["tomorrow", "2026-13-01T00:00", "2026-11-23T06:10+01:00", "0001-01-01T00:00"])
+@pytest.mark.parametrize(
+    "text", ["tomorrow", "2026-13-01T00:00", "2026-11-23T06:10+01:00", "0001-01-01T00:00"]
+)
 def test_what_is_no_time_is_refused_without_a_choice(text: str) -> None:
     with pytest.raises(NoSuchTime) as refused:
         read_local(text, WARSAW)
