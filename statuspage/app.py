@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 
@@ -20,11 +21,13 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp
 
+import monitors.board
 import monitors.catalogue
 import monitors.checks
 import monitors.history
-import monitors.store
 import monitors.web
+import notifiers.broadcasts
+import notifiers.preview
 import notifiers.tables
 import notifiers.web
 import tickets.console
@@ -35,7 +38,7 @@ from monitors.probes import Outcome
 from monitors.runner import Runner
 from notifiers.dispatcher import Dispatcher
 from statuspage import migrations
-from statuspage.incidents import catalogue, maintenance
+from statuspage.incidents import acts, catalogue, maintenance, overrides
 from statuspage.incidents.snapshots import SnapshotBuilder
 from statuspage.kernel import clock, config, lock, logs, memory
 from statuspage.kernel.db import Base, Database
@@ -43,7 +46,7 @@ from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound, Unavail
 from statuspage.kernel.house import House, SignInHint
 from statuspage.kernel.i18n import Catalogues, Language
 from statuspage.kernel.net import Network
-from statuspage.kernel.panels import Panel
+from statuspage.kernel.panels import Parts
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import Wakeup, keep_running
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
@@ -149,10 +152,15 @@ class Application:
             *monitors.web.routes(),
         ]
         if Role.WEB in self.roles:
-            panels = [monitor_panel, notifiers.web.panel, tickets.console.panel]
+            parts = Parts(
+                panels=[notifiers.web.panel, tickets.console.panel],
+                monitors=monitors.board.lines,
+                audience=notifiers.broadcasts.count_audience,
+                mailing=notifiers.preview.mailing,
+            )
             routes += [
                 *live.routes(self.live),
-                *console.routes(panels),
+                *console.routes(parts),
                 *notifiers.web.routes(),
                 *tickets.portal.routes(),
                 *tickets.console.routes(),
@@ -200,18 +208,6 @@ class Application:
         return PlainTextResponse("\n".join(missing or ["ready"]) + "\n", 503 if missing else 200)
 
 
-def monitor_panel(session: Session) -> Panel:
-    """The monitors that do not stand well, and how many do."""
-    rows = monitors.store.board(session)
-    bad = [row for row in rows if row.level != "up"]
-    return Panel(
-        title="Monitors that are not up",
-        columns=("Service", "Monitor", "Level", "Last cause"),
-        rows=tuple((row.service_code, row.name, row.level, row.cause) for row in bad),
-        empty="Every monitor is up.",
-    )
-
-
 async def healthz(_request: Request) -> Response:
     """The process answers."""
     return PlainTextResponse("ok\n")
@@ -223,7 +219,7 @@ async def metrics(_request: Request) -> Response:
 
 
 class Calendar:
-    """Jobs by the wall clock: maintenance at its times, roll-ups, retention."""
+    """Jobs by the wall clock: what is planned, timed or for a while, at its times; roll-ups, retention."""
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -242,22 +238,30 @@ class Calendar:
         scheduler.add_job(self._tell_faults(self._forget), "cron", minute=40)
         scheduler.add_job(self._tell_faults(self._close_tickets), "cron", minute=50)
         scheduler.start()
+        timed: Sequence[tuple[str, Callable[[Session], datetime | None], Callable[[], Awaitable[None]]]] = (
+            ("maintenance", maintenance.next_due_at, self._advance),
+            ("acts", acts.next_due_at, self._perform),
+            ("overrides", overrides.next_due_at, self._end_overrides),
+        )
         try:
             while True:
-                due_at = await self._house.db.read(maintenance.next_due_at)
-                if due_at is not None:
-                    scheduler.add_job(
-                        self._tell_faults(self._advance),
-                        DateTrigger(due_at),
-                        id="maintenance",
-                        replace_existing=True,
-                    )
+                for name, next_due_at, job in timed:
+                    due_at = await self._house.db.read(next_due_at)
+                    if due_at is not None:
+                        trigger = DateTrigger(due_at)
+                        scheduler.add_job(self._tell_faults(job), trigger, id=name, replace_existing=True)
                 await self._wakeup.wait(60)
         finally:
             scheduler.shutdown(wait=False)
 
     async def _advance(self) -> None:
         await self._house.db.run(maintenance.advance, now=clock.now(), policy=self._house.settings.incidents)
+
+    async def _perform(self) -> None:
+        await self._house.db.run(acts.perform_due, now=clock.now(), policy=self._house.settings.incidents)
+
+    async def _end_overrides(self) -> None:
+        await self._house.db.run(overrides.expire, now=clock.now())
 
     async def _roll_up(self) -> None:
         is_more = True

@@ -27,6 +27,7 @@ from statuspage.kernel.house import SignInHint
 SIGN_INS = (
     SignInHint("agent", "agent-of-the-demo", accounts.Role.AGENT.value),
     SignInHint("operator", "operator-of-the-demo", accounts.Role.OPERATOR.value),
+    SignInHint("operator2", "second-of-the-demo", accounts.Role.OPERATOR.value),
 )
 
 

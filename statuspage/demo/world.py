@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from statuspage.demo import history, latencies, people
+from statuspage.demo import history, latencies, people, wordings
 from statuspage.demo.control import Control, Running
 from statuspage.demo.mailbox import Catcher
 from statuspage.demo.simulator import HOST, Simulator, fill
@@ -62,6 +62,7 @@ def populate(session: Session, settings: config.Settings, *, now: datetime) -> b
     if is_fresh:
         latencies.fill(session, now=now)
         people.fill(session, settings=settings.tickets, now=now)
+        wordings.fill(session)
     return is_fresh
 
 

@@ -1,49 +1,28 @@
-"""The operators' console: signing in and out, and the board. What other rooms show there comes as panels."""
+"""The operators' console: signing in and out, and the way to its pages. What other rooms show comes as `Parts`."""
 
 import asyncio
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from jinja2 import pass_context
-from jinja2.runtime import Context
-from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import incidents, words
-from statuspage.incidents.publication import load_tree
-from statuspage.incidents.tables import Notice, Service
 from statuspage.kernel import clock, web
 from statuspage.kernel.accounts import Role, end_session, find_user, is_password, start_session
 from statuspage.kernel.errors import TooMany
-from statuspage.kernel.panels import Panel, PanelSource
+from statuspage.kernel.panels import Parts
 from statuspage.kernel.security import RateLimit, network_of
+from statuspage.site import board, composer, drafts, incident_file, planned, saying, wordings
 
-
-@pass_context
-def _service_word(context: Context, status: str) -> str:
-    return words.service_word(context["catalogues"], context["language"], status)
-
-
-@pass_context
-def _notice_word(context: Context, status: str) -> str:
-    return words.notice_word(context["catalogues"], context["language"], status)
-
-
-web.environment().globals |= {
-    "service_word": _service_word,
-    "service_shape": words.SHAPES.__getitem__,
-    "notice_word": _notice_word,
-}
+__all__ = ["routes", "saying"]  # importing `saying` teaches the templates their words
 
 _WINDOW_S = 300
 _ATTEMPTS_PER_LOGIN = 10
 _ATTEMPTS_PER_NETWORK = 50
 
 
-def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
-    """`panels` are shown on the board in this order."""
+def routes(parts: Parts) -> list[BaseRoute]:
+    """Signing in and out, and the console's pages; `parts` are what other rooms show and do there."""
 
     per_login = RateLimit(_ATTEMPTS_PER_LOGIN, _WINDOW_S)
     per_network = RateLimit(_ATTEMPTS_PER_NETWORK, _WINDOW_S)
@@ -57,16 +36,15 @@ def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
             return _sign_in_form(request)
         return await _sign_in(request, count_attempt)
 
-    async def board(request: Request) -> Response:
-        await web.require(request, Role.VIEWER)
-        shown = await web.house(request).db.read(_read_board, panels)
-        return web.render(request, "console/board.html", {"board": shown})
-
     return [
-        Route("/console", board),
+        *board.routes(parts),
+        *composer.routes(parts),
+        *incident_file.routes(),
+        *drafts.routes(parts),
+        *wordings.routes(),
+        *planned.routes(parts),
         Route("/console/sign-in", sign_in, methods=["GET", "POST"]),
         Route("/console/sign-out", sign_out, methods=["POST"]),
-        Route("/console/incidents/{id}/publish", publish, methods=["POST"]),
     ]
 
 
@@ -110,32 +88,3 @@ async def sign_out(request: Request) -> Response:
     response = web.redirect(request, "/console/sign-in")
     response.delete_cookie(web.COOKIE, path="/")
     return response
-
-
-async def publish(request: Request) -> Response:
-    """Publish a draft that monitors opened."""
-    user = await web.require(request, Role.OPERATOR)
-    await web.house(request).db.run(
-        incidents.publish, request.path_params["id"], by=user.login, now=clock.now()
-    )
-    return web.redirect(request, "/console")
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """Everything the board shows."""
-
-    services: tuple[Service, ...]
-    drafts: tuple[Notice, ...]
-    open_incidents: tuple[Notice, ...]
-    panels: tuple[Panel, ...]
-
-
-def _read_board(session: Session, panels: Sequence[PanelSource]) -> Board:
-    unresolved = incidents.listed(session, unresolved=True)
-    return Board(
-        services=tuple(load_tree(session).services.values()),
-        drafts=tuple(notice for notice in unresolved if notice.published_at is None),
-        open_incidents=tuple(notice for notice in unresolved if notice.published_at is not None),
-        panels=tuple(panel(session) for panel in panels),
-    )

@@ -123,6 +123,14 @@ class Situation:
         return [service.code for service in self.services]
 
     @property
+    def groups(self) -> list[tuple[Text, list[ServiceChoice]]]:
+        """The services under their headings, in page order."""
+        found: dict[Text, list[ServiceChoice]] = {}
+        for service in self.services:
+            found.setdefault(service.group, []).append(service)
+        return list(found.items())
+
+    @property
     def states(self) -> list[IncidentStatus]:
         """What the incident may become."""
         if self.kind is ActKind.RESOLVE:
