@@ -23,12 +23,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+import monitors.board
 import monitors.catalogue
 import monitors.checks
 import monitors.history
 import monitors.latency_pages
-import monitors.store
 import monitors.web
+import notifiers.broadcasts
+import notifiers.preview
 import notifiers.tables
 import notifiers.web
 import tickets.console
@@ -49,7 +51,7 @@ from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound, Unavail
 from statuspage.kernel.house import House, SignInHint
 from statuspage.kernel.i18n import Catalogues, Language
 from statuspage.kernel.net import Network
-from statuspage.kernel.panels import Panel, PanelSource
+from statuspage.kernel.panels import Panel, Parts
 from statuspage.kernel.prepared import Prepared
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import keep_running
@@ -159,15 +161,19 @@ class Application:
             *monitors.web.routes(),
         ]
         if Role.WEB in self.roles:
-            panels: list[PanelSource] = [
-                lambda session: planned_panel(session, self.house.settings.page, now=clock.now()),
-                monitor_panel,
-                notifiers.web.panel,
-                tickets.console.panel,
-            ]
+            parts = Parts(
+                panels=[
+                    lambda session: planned_panel(session, self.house.settings.page, now=clock.now()),
+                    notifiers.web.panel,
+                    tickets.console.panel,
+                ],
+                monitors=monitors.board.lines,
+                audience=notifiers.broadcasts.count_audience,
+                mailing=notifiers.preview.mailing,
+            )
             routes += [
                 *live.routes(self.live),
-                *console.routes(panels),
+                *console.routes(parts),
                 *signin.routes(),
                 *self._provider_routes(),
                 *account.routes(),
@@ -255,18 +261,6 @@ def planned_panel(session: Session, page: config.Page, *, now: datetime) -> Pane
         columns=("Planned work", "Reference", "Should have begun", "Should have ended"),
         rows=tuple(rows),
         empty="None is overdue.",
-    )
-
-
-def monitor_panel(session: Session) -> Panel:
-    """The monitors that do not stand well, and how many do."""
-    rows = monitors.store.board(session)
-    bad = [row for row in rows if row.level != "up"]
-    return Panel(
-        title="Monitors that are not up",
-        columns=("Service", "Monitor", "Level", "Last cause"),
-        rows=tuple((row.service_code, row.name, row.level, row.cause) for row in bad),
-        empty="Every monitor is up.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What happens by the wall clock: planned work at its times, its reminders and recurrences, roll-ups, retention."""
+"""What happens by the wall clock: planned work, reminders, timed acts, overrides; recurrences, roll-ups, retention."""
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 import monitors.history
 import tickets.requests
-from statuspage.incidents import maintenance, reminders, series
+from statuspage.incidents import acts, maintenance, overrides, reminders, series
 from statuspage.kernel import clock
 from statuspage.kernel.house import House
 from statuspage.kernel.tasks import Wakeup
@@ -45,7 +45,7 @@ class Calendar:
                     scheduler.add_job(
                         self._tell_faults(self._advance),
                         DateTrigger(due_at),
-                        id="maintenance",
+                        id="due",
                         replace_existing=True,
                     )
                 await self._wakeup.wait(60)
@@ -53,8 +53,11 @@ class Calendar:
             scheduler.shutdown(wait=False)
 
     async def _advance(self) -> None:
-        await self._house.db.run(maintenance.advance, now=clock.now(), policy=self._house.settings.incidents)
-        await self._house.db.run(reminders.tell_due, now=clock.now())
+        db, policy = self._house.db, self._house.settings.incidents
+        await db.run(maintenance.advance, now=clock.now(), policy=policy)
+        await db.run(reminders.tell_due, now=clock.now())
+        await db.run(acts.perform_due, now=clock.now(), policy=policy)
+        await db.run(overrides.expire, now=clock.now())
 
     async def _plan(self) -> None:
         await self._house.db.run(series.plan, now=clock.now(), policy=self._house.settings.incidents)
@@ -87,5 +90,5 @@ class Calendar:
 
 
 def _next_due_at(session: Session) -> datetime | None:
-    moments = (maintenance.next_due_at(session), reminders.next_due_at(session))
+    moments = (timed.next_due_at(session) for timed in (maintenance, reminders, acts, overrides))
     return min((moment for moment in moments if moment is not None), default=None)

@@ -28,6 +28,7 @@ SIGN_INS = (
     SignInHint("agent", "agent-of-the-demo", accounts.Role.AGENT.value),
     SignInHint("operator", "operator-of-the-demo", accounts.Role.OPERATOR.value),
     SignInHint("administrator", "administrator-of-the-demo", accounts.Role.ADMINISTRATOR.value),
+    SignInHint("operator2", "second-of-the-demo", accounts.Role.OPERATOR.value),
 )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from statuspage.demo import history, latencies, news, people
+from statuspage.demo import history, latencies, news, people, wordings
 from statuspage.demo.control import Control, Running
 from statuspage.demo.mailbox import Catcher
 from statuspage.demo.simulator import HOST, Simulator, fill
@@ -100,6 +100,7 @@ def populate(session: Session, settings: config.Settings, *, now: datetime) -> b
         latencies.fill(session, now=now)
         people.fill(session, settings=settings.tickets, now=now)
         news.fill(session, data_dir=settings.data.dir, now=now)
+        wordings.fill(session)
     return is_fresh
 
 

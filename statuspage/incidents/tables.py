@@ -311,6 +311,34 @@ class Template(Base):
     position: Mapped[int] = mapped_column(default=0)
 
 
+class Override(Base):
+    """A status that an officer has published by hand, above what is measured and planned."""
+
+    __tablename__ = "overrides"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    service_id: Mapped[str] = mapped_column(ForeignKey("services.id"), index=True)
+    status: Mapped[str]  # rules.ServiceStatus
+    reason: Mapped[str]  # for the house alone
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    ends_at: Mapped[datetime]  # an open-ended one is refused
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+    ended_by: Mapped[str | None]
+
+
+class Duty(Base):
+    """Somebody on duty for a while."""
+
+    __tablename__ = "duties"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    login: Mapped[str]
+    name: Mapped[str]
+    began_at: Mapped[datetime]
+    until: Mapped[datetime] = mapped_column(index=True)
+
+
 class Revision(Base):
     """What a notice or an update said before it was changed. Nothing is ever overwritten without one."""
 

@@ -183,7 +183,7 @@ def client_address(request: Request) -> str:
 
 async def form(request: Request, *, files: int = 0) -> dict[str, str]:
     """The text fields of a form, stripped; of files it takes at most so many, and `upload` gives one."""
-    data: FormData = await request.form(max_files=files, max_fields=200)
+    data: FormData = await request.form(max_files=files, max_fields=2000)
     return {key: value.strip() for key, value in data.items() if isinstance(value, str)}
 
 
