@@ -52,8 +52,9 @@ VALUES ('s', 'NCTS2', 'g', 'NCTS2', 'NCTS2', '', '', '[]', '[]', 'publish', 0, '
     '2026-01-01 00:00:00', 'operational', '2026-01-01 00:00:00');
 INSERT INTO notices (id, kind, name_pl, name_en, status, impact, impact_override, origin, taken_over, cause, fault,
     began_at, detected_at, created_at, updated_at, published_at, version)
-VALUES ('n', 'incident', 'Awaria', 'Fault', 'investigating', 'critical', false, 'monitor', false, '', '', '2026-01-01 00:00:00',
-    '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-01 00:00:00', 1);
+VALUES ('n', 'incident', 'Awaria', 'Fault', 'investigating', 'critical', false, 'monitor', false, '', '',
+    '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-01 00:00:00',
+    '2026-01-01 00:00:00', 1);
 INSERT INTO notice_services (notice_id, service_id, status, worst_status, by_parent, declared, added_at)
 VALUES ('n', 's', 'major_outage', 'major_outage', false, false, '2026-01-01 00:00:00');
 INSERT INTO users (id, login, name, role, password_hash, created_at)
