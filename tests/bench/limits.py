@@ -29,6 +29,7 @@ class Limit:
 
 
 LIMITS = (
+    Limit("board.render", "p95_ms", at_most=100),
     Limit("detection.simulated", "p50_s", at_most=30),
     Limit("detection.false_alarms", "value", at_most=0),
     Limit("page.requests", "ratio", at_least=0.30),
