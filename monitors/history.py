@@ -5,17 +5,16 @@ again after late results, gives the same. `rollups_due` says which; it is writte
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Row, delete, func, insert, select, type_coerce
+from sqlalchemy import BigInteger, delete, func, insert, select, type_coerce
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from monitors.latency import Rollup
-from monitors.tables import Monitor, Result, RollupDay, RollupDue, RollupHour
+from monitors.tables import Result, RollupDay, RollupDue, RollupHour
 
 Rolled = TypeVar("Rolled", RollupHour, RollupDay)
 
@@ -96,14 +95,15 @@ def _count_hour(session: Session, start: datetime) -> Iterator[tuple[str, Rollup
         .order_by(Result.monitor_id)
     )
     for monitor_id, rows in groupby(counted, key=lambda row: row.monitor_id):
-        yield monitor_id, _rollup_of(rows)
+        yield monitor_id, rollup_of(row[1:] for row in rows)
 
 
-def _rollup_of(rows: Iterable[Row[str, str, int | None, int, int]]) -> Rollup:
+def rollup_of(rows: Iterable[tuple[str, int | None, int, int]]) -> Rollup:
+    """From what the database has counted: verdict, bucket, checks, the sum of their microseconds."""
     counts = dict.fromkeys(("ok", "slow", "failed", "unknown"), 0)
     histogram: dict[int, int] = {}
     sum_us = 0
-    for _, verdict, bucket, count, latency_us in rows:
+    for verdict, bucket, count, latency_us in rows:
         counts[verdict] += count
         if bucket is not None and verdict in ("ok", "slow"):
             histogram[bucket] = histogram.get(bucket, 0) + count
@@ -121,11 +121,12 @@ def _merge_hours(session: Session, day: datetime) -> Iterator[tuple[str, Rollup]
     for monitor_id, rows in groupby(hours, key=lambda row: row.monitor_id):
         total = Rollup()
         for row in rows:
-            total = total.merge(_read(row))
+            total = total.merge(read_rollup(row))
         yield monitor_id, total
 
 
-def _read(row: RollupHour | RollupDay) -> Rollup:
+def read_rollup(row: RollupHour | RollupDay) -> Rollup:
+    """A row as what it counts."""
     histogram = {int(bucket): count for bucket, count in row.histogram.items()}
     return Rollup(row.ok, row.slow, row.failed, row.unknown, row.sum_us, histogram)
 
@@ -171,42 +172,3 @@ def forget(session: Session, *, now: datetime, keep: timedelta, limit: int = 500
 def _chunks(ids: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     for i in range(0, len(ids), size):
         yield ids[i : i + size]
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """The latency of a service in one hour or day; None where nothing answered."""
-
-    start: datetime
-    p50_ms: float | None
-    p95_ms: float | None
-    count: int
-    failed: int
-
-
-def latency_by_hour(session: Session, service_id: str, since: datetime) -> list[Latency]:
-    """A service's hours since then, oldest first, over all of its monitors that look for themselves."""
-    return _latencies(session, RollupHour, service_id, hour_of(since))
-
-
-def latency_by_day(session: Session, service_id: str, since: datetime) -> list[Latency]:
-    """The same by UTC day."""
-    return _latencies(session, RollupDay, service_id, day_of(since))
-
-
-def _latencies(session: Session, table: type[Rolled], service_id: str, since: datetime) -> list[Latency]:
-    rows = session.scalars(
-        select(table)
-        .join(Monitor, table.monitor_id == Monitor.id)
-        .where(Monitor.service_id == service_id, Monitor.kind != "heartbeat", table.start >= since)
-        .order_by(table.start)
-    )
-    found = []
-    for start, parts in groupby(rows, key=lambda row: row.start):
-        total = Rollup()
-        for row in parts:
-            total = total.merge(_read(row))
-        found.append(
-            Latency(start, total.percentile_ms(0.5), total.percentile_ms(0.95), total.count, total.failed)
-        )
-    return found

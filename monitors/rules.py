@@ -361,3 +361,23 @@ def phase_s(monitor_id: str, interval_s: float) -> float:
 def next_on_grid(phase_s: float, interval_s: float, after_s: float) -> float:
     """The first of the instants `phase_s + k · interval_s` that is not before `after_s`."""
     return phase_s + ceil((after_s - phase_s) / interval_s) * interval_s
+
+
+def is_same(before: Standing, found: Standing) -> bool:
+    """Whether there is nothing to report."""
+    if before.unknown_since is not None and found.unknown_since is not None:
+        return True
+    return before.status is found.status and before.unknown_since is found.unknown_since
+
+
+def since_of(before: Standing, found: Standing, at: datetime) -> datetime:
+    """When the new standing began, so that what is measured of a service does not overlap.
+
+    `at` where the monitors cannot say: the one that told of the outage is gone, or all were not known.
+    """
+    earliest = min(before.since, at)
+    if before.unknown_since is not None:
+        return found.since if found.since > before.unknown_since else at
+    if SEVERITY[found.status] < SEVERITY[before.status] and found.since <= earliest:
+        return at
+    return max(found.since, earliest)

@@ -24,16 +24,18 @@ from monitors.rules import (
     Standing,
     State,
     is_in_doubt,
+    is_same,
     may_become_worse,
     next_on_grid,
     phase_s,
     resumed,
     service_level,
+    since_of,
     step,
 )
 from monitors.rules import Verdict as Judged
 from monitors.store import Batch, Loaded, Seen, Unmeasured, Watched
-from statuspage.incidents.rules import SEVERITY, ServiceStatus
+from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.services import Finding
 from statuspage.kernel import clock, config
 from statuspage.kernel.db import Database
@@ -73,6 +75,8 @@ class Entry:
     due_at: float = 0.0  # monotonic; a heap item with another time is stale
     last_at: datetime | None = None  # of the last check
     is_under_way: bool = False
+    is_wanted: bool = False  # again, as soon as the check under way is over
+    recheck_at: datetime | None = None  # when a check out of turn was last asked for
 
     @property
     def monitor(self) -> Watched:
@@ -202,9 +206,21 @@ class Runner:
             self._entries[monitor.id] = entry
             within_s = min(spread_s, monitor.policy.interval.total_seconds())
             self._put(entry, self._monotonic() + phase_s(monitor.id, within_s))
+        self._recheck_asked(watched)
         for service_id, standing in loaded.published.items():
             self._standings.setdefault(service_id, standing)
         self._regroup()
+
+    def _recheck_asked(self, watched: list[Watched]) -> None:
+        """Check what somebody, perhaps in another process, has asked for since it was last looked at."""
+        for monitor in watched:
+            entry = self._entries[monitor.id]
+            asked_at, before = monitor.recheck_at, entry.recheck_at or entry.last_at
+            if asked_at is None or (before is not None and asked_at <= before):
+                continue
+            entry.recheck_at = asked_at
+            entry.is_wanted = entry.is_under_way  # that one began before it was asked for
+            self.recheck(monitor.id)
 
     def _has(self, monitor: Watched) -> bool:
         entry = self._entries.get(monitor.id)
@@ -276,7 +292,10 @@ class Runner:
         """In doubt after `retry`; otherwise at the monitor's own phase, at least half an interval later."""
         policy = entry.monitor.policy
         interval_s = policy.interval.total_seconds()
-        if is_in_doubt(entry.state, policy):
+        if entry.is_wanted:
+            entry.is_wanted = False
+            due_at = self._monotonic()
+        elif is_in_doubt(entry.state, policy):
             due_at = self._monotonic() + min(policy.retry.total_seconds(), interval_s)
         else:
             after_s = max(began_at + interval_s / 2, self._monotonic())
@@ -373,13 +392,13 @@ class Runner:
         if found is None and before is not None and not _is_new(entries):
             found = replace(before, unknown_since=before.unknown_since or at)
         self._held.discard(service_id)
-        if found is None or (before and _is_same(before, found)):
+        if found is None or (before and is_same(before, found)):
             return
         if may_become_worse(found, before, (entry.state for entry in entries)):
             self._held.add(service_id)
             return
         if before is not None and found.unknown_since is None:
-            found = replace(found, since=_since(before, found, at))
+            found = replace(found, since=since_of(before, found, at))
         self._standings[service_id] = found
         if found.unknown_since is not None:
             self._batch.findings.append(Unmeasured(service_id, found.unknown_since))
@@ -473,25 +492,6 @@ class Runner:
 def _is_new(entries: list[Entry]) -> bool:
     """Whether there are monitors, and none of them has come to a judgement yet: then wait for it."""
     return any(entry.state.level is Level.NEVER for entry in entries)
-
-
-def _is_same(before: Standing, found: Standing) -> bool:
-    if before.unknown_since is not None and found.unknown_since is not None:
-        return True
-    return before.status is found.status and before.unknown_since is found.unknown_since
-
-
-def _since(before: Standing, found: Standing, at: datetime) -> datetime:
-    """When the new standing began, so that what is measured of a service does not overlap.
-
-    `at` where the monitors cannot say: the one that told of the outage is gone, or all were not known.
-    """
-    earliest = min(before.since, at)
-    if before.unknown_since is not None:
-        return found.since if found.since > before.unknown_since else at
-    if SEVERITY[found.status] < SEVERITY[before.status] and found.since <= earliest:
-        return at
-    return max(found.since, earliest)
 
 
 def _count_levels(entries: Iterable[Entry]) -> None:

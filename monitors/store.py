@@ -22,7 +22,7 @@ from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.tables import Service
 from statuspage.kernel import config
 from statuspage.kernel.db import Base
-from statuspage.kernel.errors import NotFound
+from statuspage.kernel.errors import Conflict, NotFound
 from statuspage.kernel.events import Counter
 from statuspage.kernel.security import Signer, hash_token
 
@@ -49,6 +49,9 @@ class Watched:
     policy: Policy
     created_at: datetime
     is_paused: bool = False
+    recheck_at: datetime | None = field(
+        default=None, compare=False
+    )  # asked for; changes nothing of the check
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,19 +178,39 @@ def _watched(row: Monitor, code: str, flapping: config.Monitors) -> Watched:
         policy,
         row.created_at,
         is_paused=row.paused_at is not None,
+        recheck_at=row.recheck_at,
     )
 
 
-def pause(session: Session, monitor_id: str, *, now: datetime) -> None:
-    """Stop checking; what is published of the service then rests on its other monitors."""
-    _get(session, monitor_id).paused_at = now
-    touch(session)
+def pause(session: Session, monitor_id: str, *, now: datetime) -> str:
+    """Stop checking; what is published of the service then rests on its other monitors. Returns its code."""
+    row = _get(session, monitor_id)
+    row.paused_at = row.paused_at or now
+    return _changed(session, row)
 
 
-def resume(session: Session, monitor_id: str) -> None:
-    """Check again."""
-    _get(session, monitor_id).paused_at = None
+def resume(session: Session, monitor_id: str) -> str:
+    """Check again. Returns the service's code."""
+    row = _get(session, monitor_id)
+    row.paused_at = None
+    return _changed(session, row)
+
+
+def ask_recheck(session: Session, monitor_id: str, *, now: datetime) -> str:
+    """Have it checked at once, by whichever process checks it. Returns the service's code.
+
+    Raises NotFound, Conflict while it is paused.
+    """
+    row = _get(session, monitor_id)
+    if row.paused_at is not None:
+        raise Conflict(f"{row.name} is paused; resume it first")
+    row.recheck_at = now
+    return _changed(session, row)
+
+
+def _changed(session: Session, row: Monitor) -> str:
     touch(session)
+    return session.get_one(Service, row.service_id).code
 
 
 def _get(session: Session, monitor_id: str) -> Monitor:
@@ -292,12 +315,12 @@ def beats(session: Session) -> dict[str, Beats]:
     }
 
 
-# --- the operators' board ---
+# --- how they stand ---
 
 
 @dataclass(frozen=True, slots=True)
 class BoardRow:
-    """One monitor, as the console shows it."""
+    """One monitor and how it stands."""
 
     id: str
     service_code: str

@@ -31,6 +31,7 @@ class Monitor(Base):
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
     paused_at: Mapped[datetime | None]
+    recheck_at: Mapped[datetime | None]  # when somebody last asked for a check out of turn
     archived_at: Mapped[datetime | None]
 
 

@@ -1,4 +1,4 @@
-"""What monitors show and take: heartbeats by HTTP, and the board of the operators' console."""
+"""What monitors show and take: heartbeats by HTTP, answer times, and what operators ask of them in the console."""
 
 import re
 
@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from monitors.store import BeatKind, BoardRow, board, record_beat
+from monitors import latency_pages
+from monitors.store import BeatKind, ask_recheck, pause, record_beat, resume
 from statuspage.kernel import clock, web
+from statuspage.kernel.accounts import Role
 from statuspage.kernel.errors import NotFound
-from statuspage.kernel.house import House
 
 _EXIT_CODE = re.compile(r"\d{1,3}")
 
@@ -43,9 +44,20 @@ def _said(text: str) -> tuple[BeatKind, int | None]:
     raise NotFound(f'"{text}" is neither start, fail nor an exit code')
 
 
-async def panel(house: House) -> list[BoardRow]:
-    """Every monitor and how it stands, for the console's board."""
-    return await house.db.read(board)
+async def act(request: Request) -> Response:
+    """Pause a monitor, resume it, or have it checked now; then back to its service."""
+    await web.require(request, Role.OPERATOR)
+    db, id = web.house(request).db, request.path_params["id"]
+    match request.path_params["act"]:
+        case "pause":
+            code = await db.run(pause, id, now=clock.now())
+        case "resume":
+            code = await db.run(resume, id)
+        case "recheck":
+            code = await db.run(ask_recheck, id, now=clock.now())
+        case other:
+            raise NotFound(f'"{other}" is nothing that can be done to a monitor')
+    return web.redirect(request, f"/console/services/{code}?done={request.path_params['act']}")
 
 
 def routes() -> list[BaseRoute]:
@@ -54,4 +66,6 @@ def routes() -> list[BaseRoute]:
     return [
         Route("/heartbeat/{token}", heartbeat, methods=methods),
         Route("/heartbeat/{token}/{said}", heartbeat, methods=methods),
+        *latency_pages.routes(),
+        Route("/console/monitors/{id}/{act}", act, methods=["POST"]),
     ]

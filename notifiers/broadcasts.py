@@ -110,7 +110,8 @@ def _begin(session: Session, event: Event, broadcast: Broadcast, *, house: House
                 created_at=event.at,
             )
         )
-    author = session.get_one(Update, broadcast.update_id).author
+    # A reminder repeats what was said long ago: there is nothing left to recall.
+    author = "schedule" if broadcast.is_reminder else session.get_one(Update, broadcast.update_id).author
     expansion = Expansion(
         event_seq=event.seq,
         after_subscriber_id="",

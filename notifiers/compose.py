@@ -10,8 +10,10 @@ from babel.dates import format_date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from notifiers import planned
 from notifiers.links import MANAGE, MANAGE_SLOT, UNSUBSCRIBE, UNSUBSCRIBE_SLOT, manage_url, unsubscribe_url
-from notifiers.rules import Broadcast, MailKind, clean_text, one_line
+from notifiers.rules import NO_CHANGE, Broadcast, Change, MailKind, clean_text, one_line
+from statuspage.incidents.announcement import Announcement
 from statuspage.incidents.notice_views import notice_views
 from statuspage.incidents.rules import FallbackState, IncidentStatus, MaintenanceStatus, ServiceStatus, worst
 from statuspage.incidents.snapshot import FallbackView, HandlingView, Text
@@ -76,6 +78,10 @@ class Story:
     scheduled_until: datetime | None
     handlings: tuple[HandlingView, ...] = ()
     fallbacks: tuple[FallbackView, ...] = ()  # the last word on each service and function
+    announcement: Announcement | None = None
+    change: Change = NO_CHANGE  # of planned work, by this event
+    removed: tuple[Text, ...] = ()  # services that planned work goes on without
+    removed_now: tuple[Text, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -134,6 +140,7 @@ def load_story(session: Session, event_kind: str, at: datetime, broadcast: Broad
                 row.by_parent,
             )
             for row, service in rows
+            if row.cancelled_at is None
         ),
         unaffected=tuple(Text(service.name_pl, service.name_en) for service in working),
         began_at=notice.began_at,
@@ -144,6 +151,10 @@ def load_story(session: Session, event_kind: str, at: datetime, broadcast: Broad
         scheduled_until=notice.scheduled_until,
         handlings=view.handlings,
         fallbacks=view.current_fallbacks,
+        announcement=notice.announcement,
+        change=broadcast.change,
+        removed=tuple(Text(s.name_pl, s.name_en) for row, s in rows if row.cancelled_at is not None),
+        removed_now=tuple(Text(s.name_pl, s.name_en) for _, s in rows if s.id in broadcast.change.removed),
     )
 
 
@@ -159,12 +170,6 @@ _SINCE = {
     ServiceStatus.MAJOR_OUTAGE: _("{who}: outage since {time}"),
     ServiceStatus.PARTIAL_OUTAGE: _("{who}: partial outage since {time}"),
     ServiceStatus.DEGRADED_PERFORMANCE: _("{who}: slow or limited since {time}"),
-}
-_WORK = {
-    "maintenance.scheduled": _("{who}: planned work {window}"),
-    "maintenance.started": _("{who}: planned work under way until {end}"),
-    "maintenance.completed": _("{who}: planned work ended at {time}"),
-    "maintenance.cancelled": _("{who}: planned work {window} is cancelled"),
 }
 
 
@@ -216,7 +221,7 @@ class Words:
 
 def fact(story: Story, words: Words, *, full: bool) -> str:
     """What happened, in one line: short as the subject, `full` (date and UTC offset) as the first line."""
-    told = _planned_fact if story.kind is MailKind.MAINTENANCE else _incident_fact
+    told = planned.fact if story.kind is MailKind.MAINTENANCE else _incident_fact
     return one_line(told(story, words, full=full))
 
 
@@ -317,17 +322,6 @@ def _recovery_fact(story: Story, words: Words, who: str, severity: ServiceStatus
     return f"{told} – {rest}" if full else f"{told} ({rest})"
 
 
-def _planned_fact(story: Story, words: Words, *, full: bool) -> str:
-    begin, end = story.scheduled_for or story.began_at, story.scheduled_until or story.at
-    time = words.full if full else words.short
-    window = words.window(begin, end, full=full)
-    who = words.who(story.own)
-    if story.event in _WORK:
-        return words.say(_WORK[story.event], who=who, window=window, end=time(end), time=time(story.at))
-    planned = words.say(_WORK["maintenance.scheduled"], who=who, window=window)
-    return f"{planned} – {words.say(_('new information'))}"
-
-
 @dataclass(frozen=True, slots=True)
 class Detail:
     """A line of the details; several values make a list."""
@@ -364,11 +358,7 @@ def _service_line(affected: Affected, words: Words, story: Story) -> str:
 
 def _times(story: Story, words: Words) -> list[tuple[str, Sequence[str]]]:
     if story.kind is MailKind.MAINTENANCE:
-        begin, end = story.scheduled_for or story.began_at, story.scheduled_until or story.at
-        return [
-            (_("Planned"), [words.window(begin, end, full=True)]),
-            (_("Published"), [words.full(story.at)]),
-        ]
+        return planned.times(story, words)
     rows: list[tuple[str, Sequence[str]]] = [
         (_("Began"), [words.full(story.began_at)]),
         (_("Detected"), [words.full(story.detected_at)]),

@@ -2,12 +2,13 @@
 
 import re
 import unicodedata
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any
 
+from statuspage.incidents.announcement import Window
 from statuspage.kernel.errors import Invalid
 
 MAX_ADDRESS = 254  # RFC 5321 §4.5.3.1.3, less the angle brackets
@@ -58,6 +59,18 @@ class MailKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Change:
+    """What an event changed of planned work."""
+
+    was: Window | None = None  # its times before
+    removed: frozenset[str] = frozenset()  # ids of services it goes on without
+    also: tuple[Window, ...] = ()  # further work of the series that this mail tells of too
+
+
+NO_CHANGE = Change()
+
+
+@dataclass(frozen=True, slots=True)
 class Broadcast:
     """What an event asks for: a mail of `kind` to everybody who chose one of `service_ids`."""
 
@@ -66,6 +79,8 @@ class Broadcast:
     update_id: str
     service_ids: tuple[str, ...]  # those impacted through a parent too
     only_untold: bool = False  # not to those who were told of the notice before: it only grew
+    change: Change = NO_CHANGE
+    is_reminder: bool = False
 
 
 def broadcast_of(event_kind: str, payload: Mapping[str, Any]) -> Broadcast | None:
@@ -83,6 +98,20 @@ def broadcast_of(event_kind: str, payload: Mapping[str, Any]) -> Broadcast | Non
         payload["update_id"],
         tuple(payload["services"]),
         payload.get("only_untold", False),
+        _change_of(payload),
+        event_kind == "maintenance.reminder",
+    )
+
+
+def _change_of(payload: Mapping[str, Any]) -> Change:
+    def window(pair: Sequence[str]) -> Window:
+        return Window(datetime.fromisoformat(pair[0]), datetime.fromisoformat(pair[1]))
+
+    was = payload.get("was")
+    return Change(
+        window(was) if was else None,
+        frozenset(payload.get("removed", ())),
+        tuple(window(pair) for pair in payload.get("also", ())),
     )
 
 

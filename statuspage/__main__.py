@@ -11,7 +11,8 @@ from statuspage import __version__
 from statuspage.administrator import audit, user
 from statuspage.cli import config_option, database_of, now, settings_of
 from statuspage.kernel.errors import Error, Invalid
-from statuspage.officer import incident, maintenance
+from statuspage.officer import incident
+from statuspage.planner import maintenance
 
 
 def main() -> None:
@@ -76,7 +77,10 @@ def migrate(config_file: Path) -> None:
 @click.argument("file", type=click.Path(path_type=Path))
 def check_config(file: Path) -> None:
     """Say whether a settings file is good, without starting anything."""
-    settings_of(file)
+    from statuspage.kernel.statements import missing
+
+    for line in missing(settings_of(file)):
+        click.echo(f"{file}: warning: {line}", err=True)
     click.echo(f"{file}: good")
 
 

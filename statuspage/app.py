@@ -7,8 +7,10 @@ import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -21,11 +23,14 @@ from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp
 from starlette.websockets import WebSocket
 
+import monitors.board
 import monitors.catalogue
 import monitors.checks
 import monitors.history
-import monitors.store
+import monitors.latency_pages
 import monitors.web
+import notifiers.broadcasts
+import notifiers.preview
 import notifiers.tables
 import notifiers.web
 import tickets.console
@@ -37,22 +42,27 @@ from monitors.runner import Runner
 from notifiers.dispatcher import Dispatcher
 from statuspage import migrations
 from statuspage.incidents import catalogue, maintenance
+from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshots import SnapshotBuilder
-from statuspage.kernel import clock, config, lock, logs, memory
+from statuspage.jobs import Calendar
+from statuspage.kernel import clock, config, lock, logs, memory, statements
 from statuspage.kernel.db import Base, Database
 from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound, Unavailable
 from statuspage.kernel.house import House, SignInHint
 from statuspage.kernel.i18n import Catalogues, Language
 from statuspage.kernel.net import Network
-from statuspage.kernel.panels import Panel
+from statuspage.kernel.panels import Panel, Parts
+from statuspage.kernel.prepared import Prepared
 from statuspage.kernel.security import Signer, load_or_make_secret
-from statuspage.kernel.tasks import Wakeup, keep_running
+from statuspage.kernel.tasks import keep_running
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
-from statuspage.site import account, audit_trail, console, live, signin, staff, wire
+from statuspage.site import account, archive, audit_trail, console, live, news_console, signin, staff, wire
+from statuspage.site.copies import Copies
 from statuspage.site.live import Live
 from statuspage.site.outputs import Edition, Front
 from statuspage.site.publisher import Publisher
 from statuspage.site.static_site import write
+from statuspage.site.views import View
 from tickets.answers import Answers
 
 log = structlog.get_logger(__name__)
@@ -138,7 +148,8 @@ class Application:
         starlette.router.redirect_slashes = False  # it would redirect to whatever the Host header says
         starlette.state.house = house
         self.front = Front(starlette, default_language=self.language)
-        self.publisher = Publisher(house, self.front, self.live)
+        self.copies = Copies(house, self.front, lambda: house.db.read(graphs, house, now=clock.now()))
+        self.publisher = Publisher(house, self.front, self.live, on_edition=self.copies.wake)
         self.asgi = self.front
         self._plan_tasks()
 
@@ -150,15 +161,26 @@ class Application:
             *monitors.web.routes(),
         ]
         if Role.WEB in self.roles:
-            panels = [monitor_panel, notifiers.web.panel, tickets.console.panel]
+            parts = Parts(
+                panels=[
+                    lambda session: planned_panel(session, self.house.settings.page, now=clock.now()),
+                    notifiers.web.panel,
+                    tickets.console.panel,
+                ],
+                monitors=monitors.board.lines,
+                audience=notifiers.broadcasts.count_audience,
+                mailing=notifiers.preview.mailing,
+            )
             routes += [
                 *live.routes(self.live),
-                *console.routes(panels),
+                *console.routes(parts),
                 *signin.routes(),
                 *self._provider_routes(),
                 *account.routes(),
                 *staff.routes(),
                 *audit_trail.routes(),
+                *news_console.routes(),
+                *archive.routes(self._view),
                 *notifiers.web.routes(),
                 *tickets.portal.routes(),
                 *tickets.console.routes(),
@@ -177,10 +199,17 @@ class Application:
         back = settings.server.base_url + sso.CALLBACK
         return sso.routes(Provider(settings.oidc, self.house.network, back))
 
+    def _view(self, language: str) -> View | None:
+        edition = self.front.edition
+        return edition.view(language) if edition else None
+
     def _plan_tasks(self) -> None:
+        settings = self.house.settings
         self.tasks["watch"] = self.house.db.watch
         if Role.WEB in self.roles:
             self.tasks["publisher"] = self.publisher.run
+            if settings.publish.directory:
+                self.tasks["copies"] = self.copies.run
         if self.runner is not None:
             self.tasks["runner"] = self.runner.run
         if self.dispatcher is not None:
@@ -217,15 +246,21 @@ class Application:
         return PlainTextResponse("\n".join(missing or ["ready"]) + "\n", 503 if missing else 200)
 
 
-def monitor_panel(session: Session) -> Panel:
-    """The monitors that do not stand well, and how many do."""
-    rows = monitors.store.board(session)
-    bad = [row for row in rows if row.level != "up"]
+def planned_panel(session: Session, page: config.Page, *, now: datetime) -> Panel:
+    """The work that an officer begins and completes, as far as its time has come."""
+    rows = []
+    for notice in maintenance.awaiting(session):
+        is_begun = notice.status != MaintenanceStatus.SCHEDULED
+        due_at = notice.window.ends_at if is_begun else notice.window.begins_at
+        if due_at < now:
+            at = f"{due_at.astimezone(ZoneInfo(page.time_zone)):%Y-%m-%d %H:%M}"
+            name = notice.name_pl if page.language == "pl" else notice.name_en
+            rows.append((name, notice.id, "" if is_begun else at, at if is_begun else ""))
     return Panel(
-        title="Monitors that are not up",
-        columns=("Service", "Monitor", "Level", "Last cause"),
-        rows=tuple((row.service_code, row.name, row.level, row.cause) for row in bad),
-        empty="Every monitor is up.",
+        title="Planned work that waits for you",
+        columns=("Planned work", "Reference", "Should have begun", "Should have ended"),
+        rows=tuple(rows),
+        empty="None is overdue.",
     )
 
 
@@ -242,70 +277,6 @@ async def no_feed(websocket: WebSocket) -> None:
 async def metrics(_request: Request) -> Response:
     """Prometheus metrics."""
     return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-
-class Calendar:
-    """Jobs by the wall clock: maintenance at its times, roll-ups, retention."""
-
-    def __init__(self, house: House) -> None:
-        self._house = house
-        self._wakeup = Wakeup()
-        house.db.on_commit(self._wakeup.wake)
-
-    async def run(self) -> None:
-        """Forever."""
-        from apscheduler.schedulers.asyncio import AsyncIOScheduler
-        from apscheduler.triggers.date import DateTrigger
-
-        scheduler = AsyncIOScheduler(
-            job_defaults={"misfire_grace_time": None, "coalesce": True}, timezone="UTC"
-        )
-        scheduler.add_job(self._tell_faults(self._roll_up), "cron", minute="*/5", second=20)
-        scheduler.add_job(self._tell_faults(self._forget), "cron", minute=40)
-        scheduler.add_job(self._tell_faults(self._close_tickets), "cron", minute=50)
-        scheduler.start()
-        try:
-            while True:
-                due_at = await self._house.db.read(maintenance.next_due_at)
-                if due_at is not None:
-                    scheduler.add_job(
-                        self._tell_faults(self._advance),
-                        DateTrigger(due_at),
-                        id="maintenance",
-                        replace_existing=True,
-                    )
-                await self._wakeup.wait(60)
-        finally:
-            scheduler.shutdown(wait=False)
-
-    async def _advance(self) -> None:
-        await self._house.db.run(maintenance.advance, now=clock.now(), policy=self._house.settings.incidents)
-
-    async def _roll_up(self) -> None:
-        is_more = True
-        while is_more:  # an hour or a day at a time, so that others can write between
-            is_more = await self._house.db.run(monitors.history.roll_up, now=clock.now())
-
-    async def _forget(self) -> None:
-        keep = self._house.settings.monitors.keep_results
-        is_more = True
-        while is_more:
-            is_more = await self._house.db.run(monitors.history.forget, now=clock.now(), keep=keep) > 0
-
-    async def _close_tickets(self) -> None:
-        is_more = True
-        while is_more:
-            is_more = await self._house.db.run(tickets.requests.close_resolved, now=clock.now()) > 0
-
-    @staticmethod
-    def _tell_faults(job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
-        async def run() -> None:
-            try:
-                await job()
-            except Exception:
-                log.exception("calendar.failed")
-
-        return run
 
 
 # --- serving ---
@@ -335,8 +306,11 @@ def serve(settings: config.Settings, db: Database, *, roles: frozenset[Role] = A
 
     require_current(db)
     logs.configure()
+    memory.limit_arenas()
     application = Application(open_house(settings, db), roles)
     with held(settings, db), listening(settings.server) as listener:
+        for line in statements.missing(settings):
+            log.warning("settings.incomplete", missing=line)
         server = uvicorn.Server(uvicorn.Config(**server_config(application.asgi, settings)))  # type: ignore[arg-type]
         with suppress(KeyboardInterrupt):  # uvicorn has ended in order, and raises the signal again
             server.run(sockets=[listener])
@@ -430,8 +404,16 @@ def publish_site(settings: config.Settings, db: Database, directory: Path) -> in
     """Write every public page as a file with its compressed twins. Returns how many pages."""
     house = open_house(settings, db)
     builder = SnapshotBuilder(settings.zone, counts_maintenance=settings.page.uptime_counts_maintenance)
-    snapshot = db.read_now(builder.build, now=clock.now())
-    return write(Edition(snapshot, house), directory, default_language=settings.page.language)
+    now = clock.now()
+    edition = Edition(db.read_now(builder.build, now=now), house)
+    further = db.read_now(graphs, house, now=now).items()
+    return write(edition, directory, default_language=settings.page.language, further=further)
+
+
+def graphs(session: Session, house: House, *, now: datetime) -> dict[str, Prepared]:
+    """What the monitors' room shows to the public, as files of the static copy."""
+    language = house.settings.page.language
+    return dict(monitors.latency_pages.static_files(session, house, now=now, default_language=language))
 
 
 def backup(settings: config.Settings, file: Path) -> str:

@@ -6,7 +6,7 @@ import click
 
 from statuspage.cli import author, config_option, database_of, now, settings_of
 from statuspage.kernel.errors import Invalid
-from statuspage.officer import incident, instant, text
+from statuspage.officer import incident, instant_of, text_of
 
 _STATES = click.Choice(["permitted", "not_needed"])
 _HANDLINGS = click.Choice(["kept", "rejected", "resend"])
@@ -46,9 +46,9 @@ def incident_paper(
         state=FallbackState(state),
         function=function,
         reference=reference,
-        ends_at=instant("--until", until),
-        instructions=text(instructions_pl, instructions_en),
-        legal_basis=text(legal_basis_pl, legal_basis_en),
+        ends_at=instant_of("--until", until),
+        instructions=text_of(instructions_pl, instructions_en),
+        legal_basis=text_of(legal_basis_pl, legal_basis_en),
     )
     policy = settings_of(config_file).incidents
     declared = database_of(config_file).run_now(
@@ -93,12 +93,12 @@ def incident_messages(
     from statuspage.incidents.rules import MessageHandling
 
     said = NewHandling(
-        MessageHandling(handling), service, instant("--from", sent_from), instant("--to", sent_until)
+        MessageHandling(handling), service, instant_of("--from", sent_from), instant_of("--to", sent_until)
     )
     database_of(config_file).run_now(
         incidents.post_update,
         incident_id,
-        text(text_pl, text_en),
+        text_of(text_pl, text_en),
         by=author(),
         now=now(),
         more=Details(handlings=[said]),
@@ -121,8 +121,8 @@ def incident_correct(config_file: Path, incident_id: str, began_at: str | None, 
         incident_id,
         by=author(),
         now=now(),
-        began_at=instant("--began-at", began_at),
-        ended_at=instant("--ended-at", ended_at),
+        began_at=instant_of("--began-at", began_at),
+        ended_at=instant_of("--ended-at", ended_at),
     )
 
 

@@ -1,4 +1,4 @@
-"""The duty officer's commands without a browser: incidents and planned work."""
+"""The duty officer's commands without a browser: incidents. Planned work has `statuspage.planner`."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from statuspage.cli import author, config_option, database_of, now, settings_of
+from statuspage.cli import author, config_option, database_of, now
 from statuspage.kernel.errors import Invalid
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Command = TypeVar("Command", bound=Callable[..., object])
 
 
-def text(pl: str, en: str) -> "Text":
+def text_of(pl: str, en: str) -> "Text":
     """Both languages; either may be empty."""
     from statuspage.incidents.snapshot import Text
 
@@ -39,7 +39,7 @@ def _statuses(pairs: Sequence[str]) -> dict[str, "ServiceStatus"]:
     return found
 
 
-def instant(option: str, text: str | None) -> datetime | None:
+def instant_of(option: str, text: str | None) -> datetime | None:
     """An ISO 8601 instant with offset or Z."""
     if text is None:
         return None
@@ -64,7 +64,7 @@ INCIDENT_STATUS = click.Choice(["investigating", "identified", "monitoring", "re
 IMPACT = click.Choice(["none", "minor", "major", "critical"])
 
 
-def _with(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
+def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[Command], Command]:
     def decorate(command: Command) -> Command:
         for option in reversed(options):
             command = option(command)
@@ -88,8 +88,8 @@ def incident() -> None:
     metavar="CODE=STATUS",
     help="Repeat for each service.",
 )
-@_with(titles)
-@_with(texts)
+@with_options(titles)
+@with_options(texts)
 @click.option("--status", type=INCIDENT_STATUS, default="investigating", show_default=True)
 @click.option("--impact", type=IMPACT, help="Default: what the services' statuses amount to.")
 @click.option("--began-at", metavar="TIME", help="When it began, if before now.")
@@ -109,12 +109,12 @@ def incident_open(
     from statuspage.incidents.rules import Impact, IncidentStatus
 
     new = incidents.NewIncident(
-        name=text(title_pl, title_en),
-        text=text(text_pl, text_en),
+        name=text_of(title_pl, title_en),
+        text=text_of(text_pl, text_en),
         services=_statuses(services),
         status=IncidentStatus(status),
         impact=Impact(impact) if impact else None,
-        began_at=instant("--began-at", began_at),
+        began_at=instant_of("--began-at", began_at),
     )
     click.echo(database_of(config_file).run_now(incidents.open_incident, new, by=author(), now=now()).id)
 
@@ -122,7 +122,7 @@ def incident_open(
 @incident.command("update")
 @click.argument("incident_id", metavar="ID")
 @config_option
-@_with(texts)
+@with_options(texts)
 @click.option("--status", type=INCIDENT_STATUS)
 @click.option(
     "--service",
@@ -146,7 +146,7 @@ def incident_update(
     database_of(config_file).run_now(
         incidents.post_update,
         incident_id,
-        text(text_pl, text_en),
+        text_of(text_pl, text_en),
         by=author(),
         now=now(),
         status=IncidentStatus(status) if status else None,
@@ -157,13 +157,13 @@ def incident_update(
 @incident.command("resolve")
 @click.argument("incident_id", metavar="ID")
 @config_option
-@_with(texts)
+@with_options(texts)
 def incident_resolve(config_file: Path, incident_id: str, text_pl: str, text_en: str) -> None:
     """Say that it is over."""
     from statuspage.incidents import incidents
 
     database_of(config_file).run_now(
-        incidents.resolve, incident_id, text(text_pl, text_en), by=author(), now=now()
+        incidents.resolve, incident_id, text_of(text_pl, text_en), by=author(), now=now()
     )
 
 
@@ -188,65 +188,4 @@ def incident_list(config_file: Path, unresolved: bool) -> None:
         state = "draft" if notice.published_at is None else notice.status
         click.echo(
             f"{notice.id}  {state:<13}  {notice.impact:<8}  {notice.began_at:%Y-%m-%dT%H:%MZ}  {notice.name_en}"
-        )
-
-
-# --- planned work ---
-
-
-@click.group()
-def maintenance() -> None:
-    """Schedule and cancel planned work."""
-
-
-@maintenance.command("schedule")
-@config_option
-@click.option(
-    "--service", "services", multiple=True, required=True, metavar="CODE", help="Repeat for each service."
-)
-@_with(titles)
-@_with(texts)
-@click.option("--start", required=True, metavar="TIME", help="Such as 2026-03-01T06:10+01:00.")
-@click.option("--end", required=True, metavar="TIME")
-def maintenance_schedule(
-    config_file: Path,
-    services: tuple[str, ...],
-    title_pl: str,
-    title_en: str,
-    text_pl: str,
-    text_en: str,
-    start: str,
-    end: str,
-) -> None:
-    """Announce planned work, and print its id."""
-    from statuspage.incidents import maintenance as verbs
-
-    begins_at, ends_at = instant("--start", start), instant("--end", end)
-    if begins_at is None or ends_at is None:
-        raise AssertionError("required options are there")
-    new = verbs.NewMaintenance(text(title_pl, title_en), text(text_pl, text_en), services, begins_at, ends_at)
-    click.echo(database_of(config_file).run_now(verbs.schedule, new, by=author(), now=now()).id)
-
-
-@maintenance.command("cancel")
-@click.argument("maintenance_id", metavar="ID")
-@config_option
-def maintenance_cancel(config_file: Path, maintenance_id: str) -> None:
-    """Call planned work off."""
-    from statuspage.incidents import maintenance as verbs
-
-    policy = settings_of(config_file).incidents
-    database_of(config_file).run_now(verbs.cancel, maintenance_id, by=author(), now=now(), policy=policy)
-
-
-@maintenance.command("list")
-@config_option
-def maintenance_list(config_file: Path) -> None:
-    """List planned work, newest first: id, status, begin, end, title."""
-    from statuspage.incidents import maintenance as verbs
-
-    for notice in database_of(config_file).read_now(verbs.listed):
-        begin, end = notice.scheduled_for or notice.began_at, notice.scheduled_until or notice.began_at
-        click.echo(
-            f"{notice.id}  {notice.status:<11}  {begin:%Y-%m-%dT%H:%MZ}  {end:%Y-%m-%dT%H:%MZ}  {notice.name_en}"
         )

@@ -16,9 +16,9 @@ from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
 from statuspage.demo.story import PastIncident, Said, Unmeasured, Work, read_content
-from statuspage.incidents import texts
-from statuspage.incidents.maintenance import CLOCK
-from statuspage.incidents.notices import MONITOR
+from statuspage.incidents import reminders, texts
+from statuspage.incidents.announcement import Announcement, Window, announced, moved
+from statuspage.incidents.notices import CLOCK, MONITOR
 from statuspage.incidents.rules import (
     FallbackState,
     Impact,
@@ -44,6 +44,7 @@ from statuspage.incidents.tables import (
     Update,
 )
 from statuspage.incidents.uptime import UNKNOWN
+from statuspage.kernel.config import Incidents
 
 DAYS = 90
 OPERATOR = "operator"
@@ -52,6 +53,7 @@ LEGAL_BASIS = Text(
     "Article 6(3) of the Union Customs Code; business continuity plan",
 )
 _SATURDAY = 5
+_ANNOUNCE_AHEAD = Incidents().announce_ahead
 _SOON = timedelta(hours=12)  # planned work nearer than that moves to the week after
 
 
@@ -81,6 +83,7 @@ def fill(session: Session, *, zone: ZoneInfo, now: datetime) -> bool:
     }
     rows = lay_out(services, Calendar(zone, now))
     _insert(session, rows)
+    _owe_reminders(session, now)
     _date_back(session, services.values(), rows.intervals, now - timedelta(days=DAYS))
     return True
 
@@ -112,6 +115,12 @@ def _insert(session: Session, rows: Rows) -> None:
     ):
         if values:
             session.execute(insert(table), values)
+
+
+def _owe_reminders(session: Session, now: datetime) -> None:
+    coming = select(Notice).where(Notice.status == MaintenanceStatus.SCHEDULED)
+    for notice in session.scalars(coming):
+        reminders.plan(session, notice, now=now, policy=Incidents())
 
 
 def _date_back(
@@ -210,8 +219,10 @@ class _Writer:
         for code in work.services:
             self._affect(notice, code, ServiceStatus.UNDER_MAINTENANCE, announced_at)
         self._post(notice, MaintenanceStatus.SCHEDULED, Text(work.pl, work.en), OPERATOR, announced_at)
+        window = Window(begins_at, ends_at)
+        self._judge(notice, announced(window, now=announced_at, ahead=_ANNOUNCE_AHEAD))
         for said in work.updates:
-            self._advance(notice, said, begins_at, ends_at)
+            self._advance(notice, said, window)
         for code in work.measured:
             margin = timedelta(minutes=self._random.randint(3, 9))
             began_at, ended_at = begins_at + margin, notice["resolved_at"] - margin
@@ -219,6 +230,15 @@ class _Writer:
             self._add_interval(
                 code, ServiceStatus.MAJOR_OUTAGE, "connection refused", began_at, ended_at, detected_at
             )
+
+    @staticmethod
+    def _judge(notice: dict[str, Any], said: Announcement) -> None:
+        notice |= {
+            "announced_at": said.announced_at,
+            "announce_ahead_s": round(said.ahead.total_seconds()),
+            "excused_from": said.excused.begins_at if said.excused else None,
+            "excused_until": said.excused.ends_at if said.excused else None,
+        }
 
     def add_gap(self, gap: Unmeasured) -> None:
         began_at = self._calendar.back(gap.days_ago, gap.at)
@@ -265,6 +285,7 @@ class _Writer:
             "name_pl": name.pl,
             "name_en": name.en,
             "impact_override": False,
+            "by_hand": False,
             "taken_over": False,
             "backfilled": False,
             "cause": "",
@@ -299,6 +320,7 @@ class _Writer:
                 "functions": [],
                 "channels": [],
                 "added_at": at,
+                "cancelled_at": None,
             }
         )
 
@@ -321,12 +343,19 @@ class _Writer:
             end = texts.recovered(self._names(incident.services))
             self._post(notice, IncidentStatus.RESOLVED, end, MONITOR, at, recovered)
 
-    def _advance(self, notice: dict[str, Any], said: Said, begins_at: datetime, ends_at: datetime) -> None:
-        """One step of planned work."""
-        at = begins_at + timedelta(minutes=said.after)
+    def _advance(self, notice: dict[str, Any], said: Said, window: Window) -> None:
+        """One step of planned work, of which `window` are the first times."""
+        at = window.begins_at + timedelta(minutes=said.after)
         status = MaintenanceStatus(said.status)
         if said.extends:
-            self._revise(notice, {"scheduled_until": f"{ends_at:%Y-%m-%dT%H:%M:%SZ}"}, at)
+            self._revise(notice, {"scheduled_until": f"{window.ends_at:%Y-%m-%dT%H:%M:%SZ}"}, at)
+            first = announced(window, now=notice["announced_at"], ahead=_ANNOUNCE_AHEAD)
+            longer = Window(window.begins_at, notice["scheduled_until"])
+            self._judge(notice, moved(first, window, longer, now=at, ahead=_ANNOUNCE_AHEAD))
+        cancelled = {self._services[code].id for code in said.cancels}
+        for row in self._rows.affected:
+            if row["notice_id"] == notice["id"] and row["service_id"] in cancelled:
+                row["cancelled_at"] = at
         self._post(notice, status, Text(said.pl, said.en), CLOCK if not said.after else OPERATOR, at)
 
     def _post(

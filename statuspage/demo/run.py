@@ -19,7 +19,7 @@ from statuspage.demo.simulator import HOST
 from statuspage.demo.world import World, populate
 from statuspage.incidents import catalogue
 from statuspage.incidents.publication import load_tree
-from statuspage.kernel import accounts, clock, config, lock, logs
+from statuspage.kernel import accounts, clock, config, lock, logs, memory
 from statuspage.kernel.db import Base, Database
 from statuspage.kernel.errors import Invalid
 from statuspage.kernel.house import SignInHint
@@ -28,12 +28,14 @@ SIGN_INS = (
     SignInHint("agent", "agent-of-the-demo", accounts.Role.AGENT.value),
     SignInHint("operator", "operator-of-the-demo", accounts.Role.OPERATOR.value),
     SignInHint("administrator", "administrator-of-the-demo", accounts.Role.ADMINISTRATOR.value),
+    SignInHint("operator2", "second-of-the-demo", accounts.Role.OPERATOR.value),
 )
 
 
 def run(data_dir: Path, port: int) -> None:
     """Run until interrupted. Raises Conflict when a demo runs on this directory already."""
     logs.configure(level=logging.WARNING)
+    memory.limit_arenas()
     data_dir.mkdir(parents=True, exist_ok=True)
     with lock.hold(data_dir.resolve()), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_run(data_dir.resolve(), _free(port)))
@@ -69,7 +71,8 @@ async def _run(data_dir: Path, port: int) -> None:
 
 def _prepare(db: Database, settings: config.Settings, catalogue_text: str) -> None:
     """Tables, catalogue and, the first time, staff and history."""
-    migrations.upgrade(db.engine, Base.metadata)
+    if migrations.current(db.engine) != migrations.head():
+        migrations.upgrade(db.engine, Base.metadata)
     is_fresh = not db.read_now(lambda session: load_tree(session).services)
     declared = catalogue.parse(catalogue_text, where="catalogue.toml")
     app.apply_catalogue(settings, db, declared, where="catalogue.toml")

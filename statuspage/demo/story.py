@@ -20,6 +20,7 @@ class Said:
     pl: str
     en: str
     extends: bool = False
+    cancels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from statuspage.demo import history, latencies, people
+from statuspage.demo import history, latencies, news, people, wordings
 from statuspage.demo.control import Control, Running
 from statuspage.demo.mailbox import Catcher
 from statuspage.demo.simulator import HOST, Simulator, fill
@@ -45,7 +45,44 @@ def _values(port: int, mail_port: int) -> dict[str, dict[str, Any]]:
         "security": {"allow_networks": ["127.0.0.0/8"]},
         "monitors": {"max_per_host": 100, "keep_results": "1d", "flap_window": "1m"},
         "incidents": {"join_window": "10m", "reopen_window": "10s"},
+        **_STATEMENTS,
     }
+
+
+# Fictional throughout: the numbers and addresses are those set aside for examples.
+_STATEMENTS: dict[str, dict[str, Any]] = {
+    "contact": {
+        "telephone": "+48 22 123 45 67",
+        "hours_pl": "przez całą dobę, we wszystkie dni",
+        "hours_en": "round the clock, every day",
+        "email": "helpdesk@customs.example",
+        "address": "Izba Demonstracyjna\nul. Przykładowa 1\n00-000 Miasto",
+        "alternatives_pl": "- Zgłoszenia pilne: procedura awaryjna, jeśli ogłoszono ją przy awarii.\n"
+        "- Pytania: telefon lub e-mail, gdy portal nie działa.",
+        "alternatives_en": "- Urgent declarations: the fallback procedure, where the outage's page permits it.\n"
+        "- Questions: telephone or e-mail while the portal does not work.",
+    },
+    "accessibility": {
+        "entity": "Izba Demonstracyjna",
+        "published_on": "2026-09-01",
+        "updated_on": "2026-11-01",
+        "status": "full",
+        "prepared_on": "2026-09-01",
+        "reviewed_on": "2026-11-01",
+        "person": "Help Desk",
+        "email": "helpdesk@customs.example",
+        "telephone": "+48 22 123 45 67",
+        "complaints": "Izba Demonstracyjna, ul. Przykładowa 1, 00-000 Miasto",
+        "architecture_pl": "Wejście od ul. Przykładowej nie ma progów. Winda dojeżdża na każde piętro.",
+        "architecture_en": "The entrance from the street has no steps. The lift stops at every floor.",
+    },
+    "privacy": {
+        "controller": "Izba Demonstracyjna, ul. Przykładowa 1, 00-000 Miasto",
+        "officer": "iod@customs.example",
+        "retention_pl": "Dane subskrypcji: do jej zakończenia, dowód zgody jeszcze rok. Zgłoszenia: 5 lat.",
+        "retention_en": "Subscriptions: until they end, the proof of consent a year longer. Requests: 5 years.",
+    },
+}
 
 
 def _as_toml(sections: Mapping[str, Mapping[str, Any]]) -> str:
@@ -62,6 +99,8 @@ def populate(session: Session, settings: config.Settings, *, now: datetime) -> b
     if is_fresh:
         latencies.fill(session, now=now)
         people.fill(session, settings=settings.tickets, now=now)
+        news.fill(session, data_dir=settings.data.dir, now=now)
+        wordings.fill(session)
     return is_fresh
 
 

@@ -15,10 +15,11 @@ import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents import fallbacks, incidents
+from statuspage.incidents import corrections, fallbacks, incidents
 from statuspage.incidents.details import NOTHING, Details
 from statuspage.incidents.fallbacks import NewFallback
 from statuspage.incidents.incidents import NewIncident
+from statuspage.incidents.notices import MAX_TITLE, check_text
 from statuspage.incidents.rules import Impact, IncidentStatus, ServiceStatus, impact_of, needs_second_person
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Act, Notice
@@ -112,10 +113,10 @@ def drop(session: Session, act_id: str, *, by: str, now: datetime) -> Act:
     return act
 
 
-def hand_over(session: Session, act_id: str, *, now: datetime) -> Act:
+def hand_over(session: Session, act_id: str) -> Act:
     """Ask a second person to publish it."""
     act = get_open(session, act_id)
-    act.state, act.edited_at = ActState.WAITING, now
+    act.state = ActState.WAITING
     return act
 
 
@@ -128,7 +129,7 @@ def schedule(
         raise Invalid("publish_at", "lies in the past; publish it now instead")
     _check_second(session, act, by=by, policy=policy, break_glass="")
     act.state, act.publish_at, act.failed = ActState.SCHEDULED, publish_at, ""
-    act.approved_by, act.edited_at = by, now
+    act.approved_by = by if by != act.edited_by else None
     return act
 
 
@@ -151,7 +152,7 @@ def perform(
     is_timed = act.state == ActState.SCHEDULED and act.publish_at is not None and act.publish_at <= now
     if not is_timed:
         _check_second(session, act, by=by, policy=policy, break_glass=break_glass)
-    author = act.created_by
+    author = act.edited_by  # who answers for it as it stands
     notice = _publish(session, content_of(act), by=author, now=now, policy=policy)
     act.state, act.done_at, act.notice_id = ActState.DONE, now, notice.id
     act.approved_by = act.approved_by or (by if by != author else None)
@@ -160,12 +161,13 @@ def perform(
 
 def perform_due(session: Session, *, now: datetime, policy: config.Incidents) -> int:
     """Publish what is due; what cannot be is a draft again and says why. Returns how many were published."""
+    take_turns(session)
     done = 0
     due = select(Act).where(Act.state == ActState.SCHEDULED, Act.publish_at <= now).order_by(Act.publish_at)
     for act in session.scalars(due).all():
         try:
             with session.begin_nested():
-                perform(session, act.id, by=act.approved_by or act.created_by, now=now, policy=policy)
+                perform(session, act.id, by=act.approved_by or act.edited_by, now=now, policy=policy)
             done += 1
         except Error as error:
             session.refresh(act)
@@ -221,6 +223,7 @@ def _publish(
             fallbacks=content.fallbacks,
         )
         return incidents.open_incident(session, new, by=by, now=now, policy=policy, deliver=content.deliver)
+    _rename(session, content, by=by, now=now)
     for id in content.withdrawn:
         fallbacks.withdraw_silently(session, id, content.notice_id, by=by, now=now)
     if content.kind is ActKind.RESOLVE:
@@ -240,8 +243,21 @@ def _publish(
     )
 
 
+def _rename(session: Session, content: Content, *, by: str, now: datetime) -> None:
+    """A title may come with an update. That of a draft was never public: nothing of it is kept."""
+    if not content.name.pl.strip() and not content.name.en.strip():
+        return
+    notice = incidents.get(session, content.notice_id)
+    if notice.published_at is not None:
+        corrections.rename(session, notice.id, content.name, by=by, now=now)
+        return
+    check_text("title", content.name, MAX_TITLE)
+    notice.name_pl, notice.name_en = content.name.pl, content.name.en
+
+
 def _check_second(session: Session, act: Act, *, by: str, policy: config.Incidents, break_glass: str) -> None:
-    if by not in {act.created_by, act.edited_by} or not needs_second(session, content_of(act), policy=policy):
+    # Whoever last changed it has agreed to it as it stands; anybody else, its first author too, is the second.
+    if by != act.edited_by or not needs_second(session, content_of(act), policy=policy):
         return
     if not break_glass.strip():
         raise Forbidden(

@@ -25,6 +25,7 @@ from statuspage.incidents.publication import load_tree
 from statuspage.incidents.rules import IncidentStatus, ServiceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Fallback, Handling, Notice, Update
+from statuspage.kernel import audit
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.events import take_turns
 
@@ -81,6 +82,7 @@ def rename(session: Session, notice_id: str, name: Text, *, by: str, now: dateti
     if changed:
         revise(session, notice, changed, by=by, now=now)
         notice.name_pl, notice.name_en = name.pl, name.en
+        audit.record(session, by, f"{notice.kind}.renamed", f"{notice.kind}:{notice.id}", changed, at=now)
     return notice
 
 
@@ -108,7 +110,7 @@ def reword(session: Session, update_id: str, text: Text, *, by: str, now: dateti
         revise(session, notice, replaced, by=by, now=now, update_id=update.id)
     update.text_pl, update.text_en, update.updated_at = text.pl, text.en, now
     touch(notice, now)
-    tell(session, "incident.updated", notice, update, now, deliver=False)
+    tell(session, "incident.updated", notice, update, now, deliver=False, by=by)
     return update
 
 

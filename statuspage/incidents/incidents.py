@@ -219,7 +219,7 @@ def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> No
         raise Conflict(f"incident {incident_id} says nothing yet; post an update instead")
     update.affected = [*update.affected, *(change.as_affected() for change in changes)]
     revise(session, notice, {"published_at": None}, by=by, now=now)
-    tell(session, "incident.created", notice, update, now)
+    tell(session, "incident.created", notice, update, now, by=by)
     failures.settle(session, now=now)
     return notice
 

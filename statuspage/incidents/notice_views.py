@@ -153,6 +153,7 @@ def _affected_view(row: NoticeService, service: Service) -> AffectedView:
         by_parent=row.by_parent,
         functions=tuple(row.functions),
         channels=tuple(row.channels),
+        cancelled_at=row.cancelled_at,
     )
 
 
@@ -200,4 +201,8 @@ def _notice_view(notice: Notice, parts: _Parts) -> NoticeView:
         handlings=tuple(parts.handlings),
         fallbacks=tuple(parts.fallbacks),
         is_backfilled=notice.backfilled,
+        announcement=notice.announcement,
+        by_hand=notice.by_hand,
+        series_id=notice.series_id,
+        occurrence=notice.occurrence,
     )

@@ -17,10 +17,11 @@ from statuspage.incidents.rules import (
 )
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, NoticeService, Revision, Service, Update
+from statuspage.kernel import audit
 from statuspage.kernel.errors import Invalid
 from statuspage.kernel.events import emit
 
-MONITOR = "monitor"
+MONITOR, CLOCK = "monitor", "schedule"  # authors that are no persons
 MAX_TITLE = 200
 MAX_TEXT = 20_000
 
@@ -191,15 +192,18 @@ def tell(
     *,
     only_untold: bool = False,
     deliver: bool = True,
+    more: Mapping[str, Any] | None = None,
+    by: str | None = None,
 ) -> None:
-    """Emit what became public. Drafts emit nothing.
+    """Emit what became public, and keep the proof of who said it. Drafts emit nothing.
 
     `only_untold`: mail goes to those alone who have not been told of this notice yet; without `deliver`, or
-    where the update itself is not to be delivered, to nobody.
+    where the update itself is not to be delivered, to nobody. `more` is laid over the payload. `by` is who
+    did it, where that is not the update's author.
     """
     if notice.published_at is None:
         return
-    rows = rows_of(session, notice)
+    rows = [row for row in rows_of(session, notice) if row.cancelled_at in (None, now)]
     codes = session.scalars(
         select(Service.code)
         .where(Service.id.in_([row.service_id for row in rows]))
@@ -220,6 +224,11 @@ def tell(
             "codes": list(codes),
             "deliver": deliver and update.deliver,
             "only_untold": only_untold,
+            **(more or {}),
         },
         at=now,
     )
+    by = by or update.author
+    if by not in (MONITOR, CLOCK):
+        said = {"update": update.id, "status": notice.status, "title": notice.name_en or notice.name_pl}
+        audit.record(session, by, kind, f"{notice.kind}:{notice.id}", said, at=now)

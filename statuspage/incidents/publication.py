@@ -17,7 +17,7 @@ from statuspage.incidents.rules import (
     published_status,
     worst,
 )
-from statuspage.incidents.tables import Notice, NoticeService, Service, ServiceParent
+from statuspage.incidents.tables import Notice, NoticeService, Override, Service, ServiceParent
 from statuspage.kernel.events import emit
 
 
@@ -117,6 +117,7 @@ def republish(session: Session, tree: Tree, *, now: datetime) -> list[Change]:
     )
     covered = set(session.scalars(_services_in_incidents(Notice.published_at.is_not(None))))
     drafted = set(session.scalars(_services_in_incidents(Notice.published_at.is_(None))))
+    overridden = _overridden(session)
     changes = []
     for id in tree.parents_first():
         service = tree.services[id]
@@ -127,6 +128,7 @@ def republish(session: Session, tree: Tree, *, now: datetime) -> list[Change]:
                 parents=tuple(ServiceStatus(tree.services[parent].status) for parent in tree.parents[id]),
                 in_maintenance=id in maintained,
                 held=id not in covered and (service.policy == Policy.DRAFT or id in drafted),
+                overridden=overridden.get(id),
             )
         )
         old = ServiceStatus(service.status)
@@ -176,11 +178,20 @@ def _declared(session: Session) -> dict[str, ServiceStatus]:
     return found
 
 
+def _overridden(session: Session) -> dict[str, ServiceStatus]:
+    rows = session.execute(select(Override.service_id, Override.status).where(Override.ended_at.is_(None)))
+    return {service_id: ServiceStatus(status) for service_id, status in rows}
+
+
 def _services_under(*statuses: MaintenanceStatus) -> Select[str]:
     return (
         select(NoticeService.service_id)
         .join(Notice)
-        .where(Notice.kind == NoticeKind.MAINTENANCE, Notice.status.in_(statuses))
+        .where(
+            Notice.kind == NoticeKind.MAINTENANCE,
+            Notice.status.in_(statuses),
+            NoticeService.cancelled_at.is_(None),
+        )
     )
 
 

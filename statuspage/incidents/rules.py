@@ -139,16 +139,20 @@ class Evidence:
     parents: tuple[ServiceStatus, ...] = ()  # what is published of the services it depends on
     in_maintenance: bool = False
     held: bool = False  # its monitors' findings wait for an operator (policy draft)
+    overridden: ServiceStatus | None = None  # by an officer, for a while
 
 
 def published_status(evidence: Evidence) -> ServiceStatus:
     """What is published of a service.
 
-    Maintenance covers what is measured but not what a person declares. A child of a parent in outage
+    Maintenance covers what is measured but not what a person declares; an override covers both, and only what
+    is declared in an open incident comes before it. A child of a parent in outage
     is shown at least degraded, whatever its own monitors say.
     """
     if evidence.declared is not None and evidence.declared is not ServiceStatus.OPERATIONAL:
         return evidence.declared
+    if evidence.overridden is not None:
+        return evidence.overridden
     if evidence.in_maintenance:
         return ServiceStatus.UNDER_MAINTENANCE
     measured = evidence.measured or ServiceStatus.OPERATIONAL

@@ -164,6 +164,7 @@ def _in_maintenance(session: Session, service: Service) -> bool:
             NoticeService.service_id == service.id,
             Notice.kind == NoticeKind.MAINTENANCE,
             Notice.status.in_([MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING]),
+            NoticeService.cancelled_at.is_(None),
         )
         .limit(1)
     )

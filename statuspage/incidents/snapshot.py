@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
-from statuspage.incidents.rules import FallbackState, Impact, MessageHandling, ServiceStatus
+from statuspage.incidents.announcement import Announcement, Window
+from statuspage.incidents.rules import (
+    FallbackState,
+    Impact,
+    MaintenanceStatus,
+    MessageHandling,
+    ServiceStatus,
+)
 
 _IN_ORDER = (FallbackState.PERMITTED, FallbackState.WITHDRAWN, FallbackState.NOT_NEEDED)
 
@@ -20,12 +27,16 @@ class Text:
     en: str
 
     def __getitem__(self, language: str) -> str:
-        return getattr(self, self.language_for(language))  # type: ignore[no-any-return]
+        return self.own(self.language_for(language))
+
+    def own(self, language: str) -> str:
+        """What stands in that language; empty where it is missing."""
+        return self.pl if language == "pl" else self.en
 
     def language_for(self, language: str) -> str:
         """The language that a reader of `language` gets: his own, or the other where his is missing."""
         other = "en" if language == "pl" else "pl"
-        return other if not getattr(self, language).strip() and getattr(self, other).strip() else language
+        return other if not self.own(language).strip() and self.own(other).strip() else language
 
     @property
     def is_complete(self) -> bool:
@@ -45,6 +56,19 @@ class Day:
     maintenance_s: int
     unknown_s: int
     accountable_s: int = 0  # the time that `uptime` speaks of
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One calendar month of one service, as far as it has been measured."""
+
+    year: int
+    month: int
+    uptime: float | None  # as of a Day
+    accountable_s: int
+    down_s: int
+    maintenance_s: int
+    unknown_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +105,7 @@ class ServiceView:
     days: tuple[Day, ...]  # 90, oldest first, the last is today
     uptime: float | None  # over those days, 0…1
     intervals: tuple[IntervalView, ...]  # newest first, of those days
+    months: tuple[Month, ...] = ()  # newest first, back to the first that was measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +134,7 @@ class AffectedView:
     by_parent: bool
     functions: tuple[str, ...] = ()  # those affected; none named: the whole service
     channels: tuple[str, ...] = ()
+    cancelled_at: datetime | None = None  # planned work goes on without it since then
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +255,10 @@ class NoticeView:
     handlings: tuple[HandlingView, ...] = ()  # those in force, in page order
     fallbacks: tuple[FallbackView, ...] = ()  # newest declaration first
     is_backfilled: bool = False
+    announcement: Announcement | None = None  # of planned work
+    by_hand: bool = False  # an officer begins and completes it
+    series_id: str | None = None
+    occurrence: str | None = None
 
     @property
     def current_fallbacks(self) -> tuple[FallbackView, ...]:
@@ -237,9 +267,63 @@ class NoticeView:
         return tuple(sorted(current, key=lambda fallback: _IN_ORDER.index(fallback.state)))
 
     @property
+    def concerned(self) -> tuple[AffectedView, ...]:
+        """The services affected, without those that planned work goes on without."""
+        return tuple(affected for affected in self.affected if affected.cancelled_at is None)
+
+    @property
+    def window(self) -> Window:
+        """From when to when work is planned."""
+        begins_at = self.scheduled_for or self.began_at
+        return Window(begins_at, self.scheduled_until or begins_at)
+
+    @property
+    def is_announced_in_time(self) -> bool:
+        """Whether all of the work was, by the policy of that time; True where nobody asked."""
+        return self.announcement is None or self.announcement.is_in_time(self.window)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Planned work that an officer should have begun by now."""
+        return self.status == MaintenanceStatus.SCHEDULED and self.window.begins_at < now
+
+    def is_overrunning(self, now: datetime) -> bool:
+        """Planned work that is still going on past its planned end."""
+        is_under_way = self.status in (MaintenanceStatus.IN_PROGRESS, MaintenanceStatus.VERIFYING)
+        return is_under_way and self.window.ends_at < now
+
+    @property
     def is_open(self) -> bool:
         """Unresolved, or planned work that is not over."""
         return self.resolved_at is None
+
+
+@dataclass(frozen=True, slots=True)
+class PictureView:
+    """A picture of a news item; `name` is the end of its address."""
+
+    name: str
+    width: int
+    height: int
+    alt: Text
+
+
+@dataclass(frozen=True, slots=True)
+class NewsView:
+    """A published news item. A language may be missing."""
+
+    id: str
+    title: Text
+    text: Text
+    published_at: datetime
+    updated_at: datetime
+    pinned_until: datetime | None
+    pictures: tuple[PictureView, ...]
+
+    def language_for(self, language: str) -> str:
+        """`language` where it is written in it, else the other one."""
+        other = "en" if language == "pl" else "pl"
+        is_written = bool(self.title.own(language) and self.text.own(language))
+        return other if not is_written and self.title.own(other) else language
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +337,7 @@ class PageSnapshot:
     groups: tuple[GroupView, ...]
     incidents: tuple[NoticeView, ...]  # all published, newest first
     maintenances: tuple[NoticeView, ...]  # all published, newest first
+    news: tuple[NewsView, ...] = ()  # all published, newest first; never a draft, never before its time
     merged: Mapping[str, str] = field(default_factory=dict)  # incident → the one that it is part of
 
     @property

@@ -9,6 +9,8 @@ from typing import cast
 from sqlalchemy import String, case, func, select, type_coerce
 from sqlalchemy.orm import Session
 
+from statuspage.incidents import news
+from statuspage.incidents.months import Earlier
 from statuspage.incidents.notice_views import notice_views
 from statuspage.incidents.publication import Tree, load_edges
 from statuspage.incidents.rules import Impact, MaintenanceStatus, NoticeKind, ServiceStatus, impact_of, worst
@@ -16,13 +18,26 @@ from statuspage.incidents.snapshot import (
     Day,
     GroupView,
     IntervalView,
+    Month,
     NoticeView,
     PageSnapshot,
     ServiceView,
     Text,
 )
 from statuspage.incidents.tables import Group, Interval, Notice, Service
-from statuspage.incidents.uptime import UNKNOWN, Span, Totals, account_day, local_days
+from statuspage.incidents.uptime import (
+    NO_WORK,
+    UNKNOWN,
+    Span,
+    Totals,
+    Work,
+    account_day,
+    by_month,
+    local_days,
+    touching,
+    with_day,
+    work_done,
+)
 from statuspage.kernel.events import last_seq
 
 DAYS = 90
@@ -34,6 +49,7 @@ class _History:
     days: tuple[Day, ...]
     uptime: float | None
     intervals: tuple[IntervalView, ...]
+    months: tuple[Month, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +61,7 @@ class _Past:
     days: tuple[Day, ...]  # all but today
     totals: Totals  # of those days
     intervals: tuple[IntervalView, ...]
+    months: tuple[Month, ...]  # without today
 
 
 class SnapshotBuilder:
@@ -56,6 +73,7 @@ class SnapshotBuilder:
         self._notices: dict[str, NoticeView] = {}
         self._named: list[tuple[str, str, str, str, int]] = []
         self._past: dict[str, _Past] = {}
+        self._earlier = Earlier(zone, counts_maintenance=counts_maintenance)
         self._known_bounds: dict[date, tuple[datetime, datetime]] = {}
 
     def build(self, session: Session, *, now: datetime) -> PageSnapshot:
@@ -78,6 +96,7 @@ class SnapshotBuilder:
                 sorted(maintenances, key=lambda n: (n.scheduled_for or n.created_at, n.id), reverse=True)
             ),
             merged=_merged(session),
+            news=news.published(session, now=now),
         )
 
     # --- services ---
@@ -112,61 +131,71 @@ class SnapshotBuilder:
         windows = _windows_by_service(maintenances)
         marks = _marks(session, since)
         keys = {
-            id: (days[-1], service.first_measured_at, marks.get(id), tuple(windows.get(id, ())))
+            id: (days[-1], service.first_measured_at, marks.get(id), windows.get(id, NO_WORK))
             for id, service in tree.services.items()
         }
         stale = [id for id, key in keys.items() if id not in self._past or self._past[id].key != key]
         rows = _intervals_by_service(session, stale, since)
+        spans = {
+            id: tuple(Span(row.status, row.began_at, row.ended_at) for row in rows.get(id, ()))
+            for id in stale
+        }
+        earlier = self._earlier.account(
+            session, [tree.services[id] for id in stale], spans, windows, until=since
+        )
         for id in stale:
-            self._past[id] = self._account_past(
-                tree.services[id], keys[id], days, rows.get(id, ()), windows.get(id, ()), now
+            over = tuple(
+                self._account(tree.services[id], day, spans[id], windows.get(id, NO_WORK), now)
+                for day in days[:-1]
             )
+            self._past[id] = self._past_of(keys[id], days[-1], rows.get(id, ()), spans[id], over, earlier[id])
         return {
             id: self._with_today(
                 self._past[id],
-                self._account(service, days[-1], self._past[id].spans, windows.get(id, ()), now),
+                self._account(service, days[-1], self._past[id].spans, windows.get(id, NO_WORK), now),
             )
             for id, service in tree.services.items()
         }
 
     @staticmethod
     def _with_today(past: _Past, today: Day) -> _History:
-        return _History((*past.days, today), past.totals.plus(today).uptime, past.intervals)
+        return _History(
+            (*past.days, today),
+            past.totals.plus(today).uptime,
+            past.intervals,
+            with_day(past.months, today),
+        )
 
-    def _account_past(
+    def _past_of(
         self,
-        service: Service,
         key: object,
-        days: Sequence[date],
+        today: date,
         intervals: Sequence[IntervalView],
-        windows: Sequence[Span],
-        now: datetime,
+        spans: Sequence[Span],
+        over: tuple[Day, ...],
+        earlier: tuple[Day, ...],
     ) -> _Past:
-        spans = tuple(Span(row.status, row.began_at, row.ended_at) for row in intervals)
-        shown = tuple(row for row in reversed(intervals) if row.status != UNKNOWN)
-        over = tuple(self._account(service, day, spans, windows, now) for day in days[:-1])
-        begin, _ = self._bounds(days[-1])
-        recent = tuple(span for span in spans if span.ended_at is None or span.ended_at > begin)
-        return _Past(key, recent, over, Totals.of(over), shown)
+        begin, _ = self._bounds(today)
+        return _Past(
+            key,
+            tuple(span for span in spans if span.ended_at is None or span.ended_at > begin),
+            over,
+            Totals.of(over),
+            tuple(row for row in reversed(intervals) if row.status != UNKNOWN),
+            by_month((*earlier, *over)),
+        )
 
     def _account(
-        self, service: Service, day: date, spans: Sequence[Span], windows: Sequence[Span], now: datetime
+        self, service: Service, day: date, spans: Sequence[Span], windows: Work, now: datetime
     ) -> Day:
         begin, end = self._bounds(day)
         return account_day(
             day,
             begin,
             end,
-            [
-                span
-                for span in spans
-                if span.began_at < end and (span.ended_at is None or span.ended_at > begin)
-            ],
-            [
-                window
-                for window in windows
-                if window.began_at < end and (window.ended_at is None or window.ended_at > begin)
-            ],
+            touching(spans, begin, end),
+            touching(windows.excused, begin, end),
+            late=touching(windows.late, begin, end),
             first_measured_at=service.first_measured_at,
             now=now,
             counts_maintenance=self._counts_maintenance,
@@ -230,6 +259,7 @@ def _service_view(service: Service, tree: Tree, codes: Mapping[str, str], histor
         days=history.days,
         uptime=history.uptime,
         intervals=history.intervals,
+        months=history.months,
     )
 
 
@@ -283,13 +313,16 @@ def _intervals_by_service(
     return found
 
 
-def _windows_by_service(maintenances: Iterable[NoticeView]) -> dict[str, list[Span]]:
-    """When each service was really under maintenance."""
-    found: dict[str, list[Span]] = defaultdict(list)
+def _windows_by_service(maintenances: Iterable[NoticeView]) -> dict[str, Work]:
+    """When each service was really under maintenance, announced in time or not."""
+    found: dict[str, list[Work]] = defaultdict(list)
     for notice in maintenances:
         if notice.status in (MaintenanceStatus.SCHEDULED, MaintenanceStatus.CANCELLED):
             continue
-        span = Span(ServiceStatus.UNDER_MAINTENANCE, notice.began_at, notice.resolved_at)
         for affected in notice.affected:
-            found[affected.id].append(span)
-    return found
+            ended_at = affected.cancelled_at or notice.resolved_at
+            if ended_at is None or ended_at > notice.began_at:
+                found[affected.id].append(
+                    work_done(notice.began_at, ended_at, notice.window, notice.announcement)
+                )
+    return {id: Work.joined(works) for id, works in found.items()}

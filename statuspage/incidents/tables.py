@@ -1,11 +1,12 @@
 """Tables of the incident model: the catalogue, notices (incidents and planned work), measured intervals."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import JSON, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
+from statuspage.incidents.announcement import Announcement, Window
 from statuspage.kernel.db import Base, new_id
 
 
@@ -79,10 +80,45 @@ class Interval(Base):
     ended_at: Mapped[datetime | None] = mapped_column(index=True)  # the first good check
 
 
+class Series(Base):
+    """Planned work that recurs. Each time it takes place is a notice of its own, made ahead of time."""
+
+    __tablename__ = "maintenance_series"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    name_pl: Mapped[str]
+    name_en: Mapped[str]
+    text_pl: Mapped[str]
+    text_en: Mapped[str]
+    services: Mapped[list[str]] = mapped_column(JSON)  # codes
+    rule: Mapped[str]  # RFC 5545 section 3.3.10
+    zone: Mapped[str]  # IANA
+    begins_local: Mapped[str]  # 2026-03-07T22:00, in that zone
+    duration_s: Mapped[int]  # elapsed
+    by_hand: Mapped[bool] = mapped_column(default=False)
+    planned_until: Mapped[datetime]  # occurrences that begin up to then were made
+    created_at: Mapped[datetime]
+    created_by: Mapped[str]
+    ended_at: Mapped[datetime | None]
+    ended_by: Mapped[str | None]
+
+
+class Reminder(Base):
+    """That planned work begins soon: owed at `due_at`, told once."""
+
+    __tablename__ = "maintenance_reminders"
+
+    notice_id: Mapped[str] = mapped_column(ForeignKey("notices.id"), primary_key=True)
+    due_at: Mapped[datetime] = mapped_column(primary_key=True)
+    lead_s: Mapped[int]
+    told_at: Mapped[datetime | None]
+
+
 class Notice(Base):
     """An incident, or planned work: a public record with updates and affected services."""
 
     __tablename__ = "notices"
+    __table_args__ = (Index("uq_notices_series_occurrence", "series_id", "occurrence", unique=True),)
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
     kind: Mapped[str]  # rules.NoticeKind
@@ -114,6 +150,38 @@ class Notice(Base):
     backfilled: Mapped[bool] = mapped_column(default=False)  # entered afterwards; nobody was alerted
     version: Mapped[int] = mapped_column(default=1)  # for iCalendar SEQUENCE and for conflicting edits
 
+    # Planned work only, as announcement.Announcement; without `announced_at` it was never judged.
+    announced_at: Mapped[datetime | None]
+    announce_ahead_s: Mapped[int | None]  # what the policy asked for then
+    excused_from: Mapped[datetime | None]  # the part that was announced in time
+    excused_until: Mapped[datetime | None]
+    by_hand: Mapped[bool] = mapped_column(default=False)  # an officer begins and completes it
+    series_id: Mapped[str | None] = mapped_column(ForeignKey("maintenance_series.id"))
+    occurrence: Mapped[str | None]  # recurrence.Occurrence.key
+
+    @property
+    def window(self) -> Window:
+        """From when to when work is planned."""
+        begins_at = self.scheduled_for or self.began_at
+        return Window(begins_at, self.scheduled_until or begins_at)
+
+    @property
+    def announcement(self) -> Announcement | None:
+        """How early the work was announced; None where nobody asked."""
+        if self.announced_at is None or self.announce_ahead_s is None:
+            return None
+        excused = None
+        if self.excused_from is not None and self.excused_until is not None:
+            excused = Window(self.excused_from, self.excused_until)
+        return Announcement(self.announced_at, timedelta(seconds=self.announce_ahead_s), excused)
+
+    @announcement.setter
+    def announcement(self, value: Announcement) -> None:
+        self.announced_at = value.announced_at
+        self.announce_ahead_s = round(value.ahead.total_seconds())
+        self.excused_from = value.excused.begins_at if value.excused else None
+        self.excused_until = value.excused.ends_at if value.excused else None
+
 
 class NoticeService(Base):
     """A service affected by a notice, and its status there now."""
@@ -129,6 +197,7 @@ class NoticeService(Base):
     functions: Mapped[list[str]] = mapped_column(JSON, default=list)  # those affected; none: all
     channels: Mapped[list[str]] = mapped_column(JSON, default=list)
     added_at: Mapped[datetime]
+    cancelled_at: Mapped[datetime | None]  # planned work goes on without it since then
 
 
 class NoticeUnaffected(Base):
@@ -242,6 +311,34 @@ class Template(Base):
     position: Mapped[int] = mapped_column(default=0)
 
 
+class Override(Base):
+    """A status that an officer has published by hand, above what is measured and planned."""
+
+    __tablename__ = "overrides"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    service_id: Mapped[str] = mapped_column(ForeignKey("services.id"), index=True)
+    status: Mapped[str]  # rules.ServiceStatus
+    reason: Mapped[str]  # for the house alone
+    created_by: Mapped[str]
+    created_at: Mapped[datetime]
+    ends_at: Mapped[datetime]  # an open-ended one is refused
+    ended_at: Mapped[datetime | None] = mapped_column(index=True)
+    ended_by: Mapped[str | None]
+
+
+class Duty(Base):
+    """Somebody on duty for a while."""
+
+    __tablename__ = "duties"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    login: Mapped[str]
+    name: Mapped[str]
+    began_at: Mapped[datetime]
+    until: Mapped[datetime] = mapped_column(index=True)
+
+
 class Revision(Base):
     """What a notice or an update said before it was changed. Nothing is ever overwritten without one."""
 
@@ -252,4 +349,50 @@ class Revision(Base):
     update_id: Mapped[str | None] = mapped_column(ForeignKey("updates.id"))
     at: Mapped[datetime]
     author: Mapped[str]
+    before: Mapped[dict[str, Any]] = mapped_column(JSON)  # field → the value it replaced
+
+
+class NewsItem(Base):
+    """Dated news about the state of the system. A language may be missing; it is shown in the other one."""
+
+    __tablename__ = "news"
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    title_pl: Mapped[str] = mapped_column(default="")
+    title_en: Mapped[str] = mapped_column(default="")
+    text_pl: Mapped[str] = mapped_column(default="")
+    text_en: Mapped[str] = mapped_column(default="")
+    author: Mapped[str]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime] = mapped_column(index=True)
+    published_at: Mapped[datetime | None] = mapped_column(index=True)  # None: a draft; to come: scheduled
+    pinned_until: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)  # for conflicting edits
+
+
+class NewsPicture(Base):
+    """A picture of a news item; its bytes stand in the data directory under its content's hash."""
+
+    __tablename__ = "news_pictures"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    news_id: Mapped[str] = mapped_column(ForeignKey("news.id"), index=True)
+    name: Mapped[str]  # hash.extension
+    width: Mapped[int]
+    height: Mapped[int]
+    alt_pl: Mapped[str] = mapped_column(default="")
+    alt_en: Mapped[str] = mapped_column(default="")
+    added_at: Mapped[datetime]
+
+
+class NewsRevision(Base):
+    """What was done to a news item, by whom, and what it said before."""
+
+    __tablename__ = "news_revisions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    news_id: Mapped[str] = mapped_column(ForeignKey("news.id"), index=True)
+    at: Mapped[datetime]
+    author: Mapped[str]
+    action: Mapped[str]  # news.Action
     before: Mapped[dict[str, Any]] = mapped_column(JSON)  # field → the value it replaced

@@ -28,6 +28,7 @@ class NewTemplate:
     title: Text
     text: Text
     status: IncidentStatus | None = None
+    position: int = 0  # the first of its kind is what the composer opens with
 
 
 def fill(text: Text, values: Mapping[str, Text]) -> Text:
@@ -44,8 +45,9 @@ def fill(text: Text, values: Mapping[str, Text]) -> Text:
 
 
 def unfilled(text: Text) -> tuple[str, ...]:
-    """The variables that still stand in a text."""
-    return tuple(dict.fromkeys(name for said in (text.pl, text.en) for name in _VARIABLE.findall(said)))
+    """The variables that still stand in a text; other words in braces are the author's own."""
+    found = (name for said in (text.pl, text.en) for name in _VARIABLE.findall(said))
+    return tuple(dict.fromkeys(name for name in found if name in VARIABLES))
 
 
 def save(session: Session, new: NewTemplate, *, template_id: str | None = None) -> Template:
@@ -55,14 +57,7 @@ def save(session: Session, new: NewTemplate, *, template_id: str | None = None) 
         raise Invalid("name", f"one line of at most {MAX_TITLE} characters is needed")
     for field, text, limit in (("title", new.title, MAX_TITLE), ("text", new.text, MAX_TEXT)):
         for language, said in (("pl", text.pl), ("en", text.en)):
-            if len(said) > limit:
-                raise Invalid(f"{field}_{language}", f"at most {limit} characters are allowed")
-            for variable in _VARIABLE.findall(said):
-                if variable not in VARIABLES:
-                    known = ", ".join(f"{{{each}}}" for each in VARIABLES)
-                    raise Invalid(
-                        f"{field}_{language}", f"{{{variable}}} is not a variable; there are {known}"
-                    )
+            _check(f"{field}_{language}", said, limit)
     taken = session.scalar(select(Template.id).where(Template.name == name))
     if taken not in (None, template_id):
         raise Conflict(f'there is a template "{name}" already')
@@ -70,9 +65,19 @@ def save(session: Session, new: NewTemplate, *, template_id: str | None = None) 
     row.name, row.kind, row.status = name, new.kind, new.status or ""
     row.title_pl, row.title_en = new.title.pl, new.title.en
     row.text_pl, row.text_en = new.text.pl, new.text.en
+    row.position = new.position
     session.add(row)
     session.flush()
     return row
+
+
+def _check(field: str, said: str, limit: int) -> None:
+    if len(said) > limit:
+        raise Invalid(field, f"at most {limit} characters are allowed")
+    for variable in _VARIABLE.findall(said):
+        if variable not in VARIABLES:
+            known = ", ".join(f"{{{each}}}" for each in VARIABLES)
+            raise Invalid(field, f"{{{variable}}} is not a variable; there are {known}")
 
 
 def get(session: Session, template_id: str) -> Template:

@@ -2,9 +2,13 @@
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
 
+from statuspage.incidents.announcement import Window
 from statuspage.incidents.rules import FallbackState, ServiceStatus
 from statuspage.incidents.snapshot import Text
+from statuspage.kernel.i18n import format_clock, format_day
 
 _CAUSES = (
     (r"HTTP (\d+)", "błąd HTTP {}", "HTTP error {}"),
@@ -170,5 +174,58 @@ def corrected(*, begin: bool, end: bool) -> Text:
 
 
 MAINTENANCE_BEGUN = Text("Prace planowe rozpoczęły się.", "The planned work has begun.")
+MAINTENANCE_VERIFYING = Text(
+    "Prace zakończono, sprawdzamy ich wynik.", "The work is done and we are checking its result."
+)
 MAINTENANCE_COMPLETED = Text("Prace planowe zakończono.", "The planned work is complete.")
 MAINTENANCE_CANCELLED = Text("Prace planowe odwołano.", "The planned work is cancelled.")
+
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # a text is read later: never "today"
+
+
+def moved(was: Window, window: Window, zone: ZoneInfo) -> Text:
+    """Planned work has new times; `zone` is the page's."""
+    if was.begins_at != window.begins_at:
+        pl, en = (tuple(_span(times, language, zone) for times in (window, was)) for language in ("pl", "en"))
+        return Text(
+            f"Zmieniamy termin prac planowych: {pl[0]} zamiast {pl[1]}.",
+            f"We move the planned work: {en[0]} instead of {en[1]}.",
+        )
+    pl, en = (
+        tuple(_end(times, window.begins_at, language, zone) for times in (window, was))
+        for language in ("pl", "en")
+    )
+    if window.ends_at > was.ends_at:
+        return Text(
+            f"Przedłużamy prace planowe do {pl[0]} (zapowiadaliśmy koniec o {pl[1]}).",
+            f"We extend the planned work until {en[0]} (we had announced {en[1]}).",
+        )
+    return Text(
+        f"Prace planowe mają trwać krócej: do {pl[0]} zamiast do {pl[1]}.",
+        f"The planned work is to take less time: until {en[0]} instead of {en[1]}.",
+    )
+
+
+def part_cancelled(names: Sequence[Text]) -> Text:
+    """Planned work goes on without these services."""
+    return Text(
+        f"Prace nie obejmują już {'usług' if len(names) > 1 else 'usługi'} "
+        f"{_listed([n.pl for n in names], 'i')}. Pozostałe odbywają się zgodnie z planem.",
+        f"The work no longer concerns {_listed([n.en for n in names], 'and')}. The rest goes on as planned.",
+    )
+
+
+def _span(window: Window, language: str, zone: ZoneInfo) -> str:
+    begin = (
+        f"{format_day(window.begins_at, language, zone, _LONG_AGO)}, {format_clock(window.begins_at, zone)}"
+    )
+    return f"{begin}–{_end(window, window.begins_at, language, zone)}"
+
+
+def _end(window: Window, begins_at: datetime, language: str, zone: ZoneInfo) -> str:
+    """The hour, with the day when it is another than that of the begin."""
+    clock = format_clock(window.ends_at, zone)
+    if window.ends_at.astimezone(zone).date() == begins_at.astimezone(zone).date():
+        return clock
+    day = format_day(window.ends_at, language, zone, _LONG_AGO)
+    return f"{clock} {day}" if language == "pl" else f"{clock} on {day}"

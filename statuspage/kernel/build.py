@@ -141,6 +141,8 @@ def _default(field: Any) -> str:
         return f'"{format_duration(value)}"'
     if value is None:
         return ""
+    if isinstance(value, tuple) and all(isinstance(item, timedelta) for item in value):
+        value = [format_duration(item) for item in value]
     return msgspec.json.encode(value).decode()
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from statuspage.kernel.build import build
 from statuspage.kernel.errors import Invalid
+from statuspage.kernel.statements import Accessibility, Contact, Privacy
 
 ENVIRONMENT_PREFIX = "STATUSPAGE_"
 ROLES = (
@@ -24,6 +25,7 @@ ROLES = (
     "operator",
     "administrator",
 )  # kernel.accounts.Role, which needs a database
+MIN_STALE_AFTER = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,17 @@ class Page:
     uptime_counts_maintenance: Annotated[
         bool, Meta(description="Whether announced maintenance lowers the uptime; the page says which.")
     ] = False
+    stale_after: Annotated[
+        timedelta,
+        Meta(
+            description="The age at which a page, live or copied, says that it is no longer being updated; "
+            "2 minutes or more, because pages are made anew every minute."
+        ),
+    ] = timedelta(minutes=5)
+
+    def __post_init__(self) -> None:
+        if self.stale_after < MIN_STALE_AFTER:
+            raise ValueError("stale_after: pages are made anew every minute; write 2m or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,6 +234,19 @@ class Incidents:
         timedelta,
         Meta(description="Within what time after its end paper has to be entered into the system."),
     ] = timedelta(days=7)
+    announce_ahead: Annotated[
+        timedelta,
+        Meta(
+            description="Planned work announced later than that is no announced unavailability: it lowers uptime."
+        ),
+    ] = timedelta(hours=48)
+    plan_ahead: Annotated[
+        timedelta, Meta(description="How long ahead the occurrences of recurring work are announced.")
+    ] = timedelta(days=35)
+    remind_before: Annotated[
+        tuple[timedelta, ...],
+        Meta(description="How long before planned work begins its subscribers are reminded; none: never."),
+    ] = (timedelta(hours=24), timedelta(hours=1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +255,19 @@ class Tickets:
         str, Meta(pattern="^[A-Z]{1,6}$", description="Letters before a request's number.")
     ] = "ZGL"
     first_number: Annotated[int, Meta(ge=1, description="The first number of the series.")] = 1_000_001
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    directory: Annotated[
+        str | None,
+        Meta(
+            description="Where the server keeps a static copy of the public site current; default: nowhere."
+        ),
+    ] = None
+    at_most_every: Annotated[
+        timedelta, Meta(description="The shortest time from one writing of the copy to the next.")
+    ] = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +283,10 @@ class Settings:
     monitors: Monitors = field(default_factory=Monitors)
     incidents: Incidents = field(default_factory=Incidents)
     tickets: Tickets = field(default_factory=Tickets)
+    contact: Contact = field(default_factory=Contact)
+    accessibility: Accessibility = field(default_factory=Accessibility)
+    privacy: Privacy = field(default_factory=Privacy)
+    publish: Publish = field(default_factory=Publish)
 
     @property
     def database_url(self) -> str:
@@ -306,6 +349,7 @@ def check(settings: Settings, *, where: str) -> None:
         raise Invalid(f"{where}.mail.sender", "an e-mail address is expected")
     _check_security(settings.security, where=f"{where}.security")
     _check_oidc(settings.oidc, where=f"{where}.oidc")
+    _check_planning(settings.incidents, where=f"{where}.incidents")
     for target in settings.monitors.control_targets:
         if not target.rpartition(":")[2].isdigit():
             raise Invalid(f"{where}.monitors.control_targets", f'"{target}" is not host:port')
@@ -345,5 +389,17 @@ def _no_role(text: str) -> str:
     return f'"{text}" is no role; there are {", ".join(ROLES)}'
 
 
+def _check_planning(incidents: Incidents, *, where: str) -> None:
+    if incidents.plan_ahead <= incidents.announce_ahead:
+        raise Invalid(f"{where}.plan_ahead", "has to be longer than announce_ahead")
+    if any(lead <= timedelta(0) for lead in incidents.remind_before):
+        raise Invalid(f"{where}.remind_before", "durations longer than nothing are expected")
+
+
 def _anchored(settings: Settings, base: Path) -> Settings:
-    return replace(settings, data=replace(settings.data, dir=str((base / settings.data.dir).resolve())))
+    copy = settings.publish.directory
+    return replace(
+        settings,
+        data=replace(settings.data, dir=str((base / settings.data.dir).resolve())),
+        publish=replace(settings.publish, directory=copy and str((base / copy).resolve())),
+    )

@@ -45,6 +45,7 @@ log = structlog.get_logger(__name__)
 _ALPHABET = string.ascii_lowercase + string.digits
 _ATTEMPTS = 5
 _BUSY_TIMEOUT_MS = 5000
+_WAL_ATTEMPTS = 10
 _POLL_S = 0.1
 _DISK_FULL = "53100"  # PostgreSQL, appendix A
 CHANNEL = "statuspage"
@@ -227,17 +228,30 @@ def _sqlite_engine(
     def prepare(connection: sqlite3.Connection, _record: Any) -> None:
         connection.isolation_level = None  # the driver's own BEGIN comes too late for BEGIN IMMEDIATE
         connection.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
-        connection.execute("PRAGMA journal_mode = WAL")
+        _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA foreign_keys = ON")
         if query_only:
             connection.execute("PRAGMA query_only = ON")
+            connection.execute("PRAGMA cache_size = -512")  # kB each; the system caches the file, too
 
     @event.listens_for(engine, "begin")
     def start(connection: Any) -> None:
         connection.exec_driver_sql(begin)
 
     return engine
+
+
+def _use_wal(connection: sqlite3.Connection) -> None:
+    """The first to open a new database turns it over, for which SQLite waits for nobody: try again."""
+    for attempt in range(1, _WAL_ATTEMPTS + 1):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError:
+            if attempt == _WAL_ATTEMPTS:
+                raise
+            time.sleep(0.02 * attempt)
 
 
 def _passes(error: DBAPIError) -> bool:

@@ -116,6 +116,12 @@ def format_day(at: datetime, language: str, zone: ZoneInfo, now: datetime) -> st
     return f"{local.day} {_MONTHS[language][local.month - 1]}{year}"
 
 
+def format_short_day(at: datetime, language: str, zone: ZoneInfo) -> str:
+    """`22 lis`, `22 Nov`: where there is room for no more, as below a graph."""
+    local = at.astimezone(zone).date()
+    return f"{local.day} {_MONTHS[language][local.month - 1][:3]}"
+
+
 def format_instant(at: datetime, language: str, zone: ZoneInfo, now: datetime) -> str:
     """Day, hour and zone: `dziś 06:10 (UTC+1)`, `22 November, 06:10 (UTC+1)`."""
     day = format_day(at, language, zone, now)

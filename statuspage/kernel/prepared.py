@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import brotli
-from starlette.datastructures import MutableHeaders
-from starlette.types import Message, Send
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
 from statuspage.kernel.web import add_security_headers
 
@@ -37,12 +38,13 @@ class Prepared:
     twice at once, the same bytes are made twice, which is harmless.
     """
 
-    __slots__ = ("_headers", "_not_modified", "_variants", "body", "etag")
+    __slots__ = ("_headers", "_is_packed", "_not_modified", "_variants", "body", "etag")
 
-    def __init__(self, body: bytes, etag: bytes, headers: MutableHeaders) -> None:
+    def __init__(self, body: bytes, etag: bytes, headers: MutableHeaders, *, is_packed: bool = False) -> None:
         self.body = body
         self.etag = etag
         self._headers = headers
+        self._is_packed = is_packed
         self._variants: dict[str, _Variant] = {}
         self._not_modified: Message = {"type": "http.response.start", "status": 304, "headers": headers.raw}
 
@@ -68,7 +70,7 @@ class Prepared:
 
     @property
     def _is_small(self) -> bool:
-        return len(self.body) < _MIN_COMPRESSED
+        return self._is_packed or len(self.body) < _MIN_COMPRESSED
 
     def _encoding(self, accepted: bytes) -> str:
         if self._is_small:
@@ -86,6 +88,23 @@ class Prepared:
         return known
 
 
+class PreparedResponse(Response):
+    """The same for a web function to return."""
+
+    def __init__(self, prepared: Prepared) -> None:
+        super().__init__()
+        self._prepared = prepared
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = Headers(scope=scope)
+        await self._prepared.send(
+            send,
+            accept_encoding=headers.get("accept-encoding", "").encode("latin-1"),
+            if_none_match=headers.get("if-none-match", "").encode("latin-1"),
+            is_head=scope["method"] == "HEAD",
+        )
+
+
 _EMPTY: Message = {"type": "http.response.body", "body": b"", "more_body": False}
 
 
@@ -96,8 +115,9 @@ def prepare(
     cache: str,
     vary: str = "Accept-Encoding",
     headers: Iterable[tuple[str, str]] = (),
+    is_packed: bool = False,
 ) -> Prepared:
-    """Lay out the answer and its headers once."""
+    """Lay out the answer and its headers once. `is_packed`: compressing it again would not pay."""
     etag = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     shared = MutableHeaders(
         {"Content-Type": content_type, "ETag": etag, "Cache-Control": cache, "Vary": vary}
@@ -105,7 +125,7 @@ def prepare(
     for name, value in headers:
         shared[name] = value
     add_security_headers(shared)
-    return Prepared(body, etag.encode(), shared)
+    return Prepared(body, etag.encode(), shared, is_packed=is_packed)
 
 
 def _variant(shared: MutableHeaders, body: bytes, encoding: str) -> _Variant:

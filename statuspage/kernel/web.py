@@ -10,7 +10,7 @@ import structlog
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
-from starlette.datastructures import FormData, Headers, MutableHeaders
+from starlette.datastructures import FormData, Headers, MutableHeaders, UploadFile
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
@@ -133,6 +133,7 @@ def page(the_house: House, template: str, language: str, context: Mapping[str, A
                 "other_language": "en" if language == "pl" else "pl",
                 "zone": the_house.settings.zone,
                 "now": now,
+                "is_settled": False,  # tells of the past: its copy is made anew once a day
                 "settings": the_house.settings,
                 "page_name": the_house.settings.page.name_pl
                 if language == "pl"
@@ -180,9 +181,9 @@ def client_address(request: Request) -> str:
     return request.client.host if request.client else "unknown"
 
 
-async def form(request: Request) -> dict[str, str]:
-    """The text fields of a form, stripped; files are not among them."""
-    data: FormData = await request.form(max_files=0, max_fields=200)
+async def form(request: Request, *, files: int = 0) -> dict[str, str]:
+    """The text fields of a form, stripped; of files it takes at most so many, and `upload` gives one."""
+    data: FormData = await request.form(max_files=files, max_fields=2000)
     return {key: value.strip() for key, value in data.items() if isinstance(value, str)}
 
 
@@ -192,11 +193,21 @@ async def form_list(request: Request, name: str) -> list[str]:
     return [value for value in data.getlist(name) if isinstance(value, str)]
 
 
-async def require(request: Request, role: Role, group_code: str | None = None) -> SignedIn:
+async def upload(request: Request, name: str) -> bytes:
+    """The content of a file of a form already read; empty where none was chosen."""
+    found = (await request.form()).get(name)
+    if not isinstance(found, UploadFile):
+        return b""
+    content = await found.read()
+    await found.close()
+    return content
+
+
+async def require(request: Request, role: Role, group_code: str | None = None, *, files: int = 0) -> SignedIn:
     """Who is asking. Raises SignInNeeded without a session, Forbidden below `role`.
 
     With `group_code` a role for that group of services is enough. On POST the session's CSRF token must come
-    back in the field `csrf`.
+    back in the field `csrf`; the form may carry so many `files`.
     """
     token, now = request.cookies.get(COOKIE, ""), clock.now()
     db = house(request).db
@@ -208,7 +219,8 @@ async def require(request: Request, role: Role, group_code: str | None = None) -
     request.scope["user"] = user
     if not user.may(role, group_code):
         raise Forbidden(f"the role {role} is needed")
-    if request.method == "POST" and (await form(request)).get("csrf") != user.csrf:
+    if request.method == "POST" and (await form(request, files=files)).get("csrf") != user.csrf:
+        await request.close()
         raise Forbidden("the form is out of date; load the page again")
     return user
 

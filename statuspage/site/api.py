@@ -158,11 +158,12 @@ class _Writer:
             "page_id": self._page.id,
             "incident_updates": [self._update(update) for update in notice.updates],
             # As in the original, the components' state of today; those archived since are gone from here.
-            "components": [self._components[a.id] for a in notice.affected if a.id in self._components],
+            "components": [self._components[a.id] for a in notice.concerned if a.id in self._components],
             "reminder_intervals": None,
             "x_customs": self._customs(notice),
         }
         if notice.kind == NoticeKind.MAINTENANCE:
+            written["x_customs"] |= self._planned(notice)
             written["scheduled_for"] = self._instant(notice.scheduled_for or notice.began_at)
             written["scheduled_until"] = self._instant(
                 notice.scheduled_until or notice.scheduled_for or notice.began_at
@@ -216,7 +217,7 @@ class _Writer:
                     "functions": list(a.functions),
                     "channels": list(a.channels),
                 }
-                for a in notice.affected
+                for a in notice.concerned
             ],
             "unaffected": [self._named(service) for service in notice.unaffected],
             "messages": [self._handling(handling) for handling in notice.handlings],
@@ -268,6 +269,30 @@ class _Writer:
             "legal_basis_en": fallback.legal_basis.en,
             "declared_at": self._instant(fallback.declared_at),
             "current": fallback.is_current,
+        }
+
+    def _planned(self, notice: NoticeView) -> Object:
+        """What planned work alone has: how early it was announced, how it begins, its series, what left it."""
+        said = notice.announcement
+        excused = said.excused if said else None
+        return {
+            "by_hand": notice.by_hand,
+            "series_id": notice.series_id,
+            "announced_at": self._maybe(said.announced_at if said else None),
+            "announced_in_time": notice.is_announced_in_time,
+            "in_time_from": self._maybe(excused.begins_at if excused else None),
+            "in_time_until": self._maybe(excused.ends_at if excused else None),
+            "no_longer_affected": [
+                {
+                    "id": a.id,
+                    "code": a.code,
+                    "name_pl": a.name.pl,
+                    "name_en": a.name.en,
+                    "since": self._instant(a.cancelled_at),
+                }
+                for a in notice.affected
+                if a.cancelled_at is not None
+            ],
         }
 
     def _maybe(self, at: datetime | None) -> str | None:

@@ -28,6 +28,19 @@ WORDS = {
     "second-factor.on": "Second factor switched on",
     "second-factor.off": "Second factor switched off",
     "second-factor.codes-renewed": "Recovery codes renewed",
+    "incident.created": "Incident published",
+    "incident.updated": "Incident updated",
+    "incident.reopened": "Incident opened again",
+    "incident.resolved": "Incident resolved",
+    "incident.renamed": "Incident renamed",
+    "maintenance.scheduled": "Planned work announced",
+    "maintenance.started": "Planned work begun",
+    "maintenance.updated": "Planned work changed",
+    "maintenance.extended": "Planned work extended",
+    "maintenance.rescheduled": "Planned work moved",
+    "maintenance.completed": "Planned work completed",
+    "maintenance.cancelled": "Planned work called off",
+    "maintenance.renamed": "Planned work renamed",
 }
 _MAX_SEQ = 2**31 - 1
 

@@ -1,7 +1,7 @@
 """The bar of 90 days: one SVG in which height tells as much as colour, and what it says in words."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
@@ -13,7 +13,7 @@ from statuspage.incidents.snapshot import Day
 from statuspage.kernel.i18n import Catalogues
 
 # CSS class of each status; the stylesheet owns the hues.
-CLASSES = {
+CLASSES: Mapping[str, str] = {
     ServiceStatus.OPERATIONAL: "ok",
     ServiceStatus.DEGRADED_PERFORMANCE: "slow",
     ServiceStatus.PARTIAL_OUTAGE: "part",
@@ -21,6 +21,15 @@ CLASSES = {
     ServiceStatus.UNDER_MAINTENANCE: "work",
 }
 UNMEASURED = "none"
+# The stylesheet's light hues, for pictures that cannot read it: icons in tabs, badges.
+HUES = {
+    "ok": "0a6e5f",
+    "slow": "7a5200",
+    "part": "9c4200",
+    "down": "b3121d",
+    "work": "3d4fa8",
+    "none": "55606b",
+}
 
 DAY_WIDTH, HEIGHT = 4, 24
 # Worse days stand taller, so that the bar is read without telling colours apart.
@@ -80,11 +89,11 @@ def _paths(classes: tuple[str, ...]) -> Markup:
     )
 
 
-def bar(days: Sequence[Day], label: str) -> Markup:
-    """The bar, with `label` for those who do not see it."""
-    return Markup(  # noqa: S704 - numbers, an escaped label and our own paths
+def bar(days: Sequence[Day], label: str, *, links: Markup | None = None) -> Markup:
+    """The bar, with `label` for those who do not see it; with `links` drawn over it, it is a group of them."""
+    return Markup(  # noqa: S704 - numbers, an escaped label, our own paths and links
         f'<svg class="bar" viewBox="0 0 {DAY_WIDTH * max(1, len(days))} {HEIGHT}" preserveAspectRatio="none"'
-        f' role="img" aria-label="{escape(label)}">{_draw(days).svg}</svg>'
+        f' role="{"group" if links else "img"}" aria-label="{escape(label)}">{_draw(days).svg}{links or ""}</svg>'
     )
 
 

@@ -1,78 +1,20 @@
-"""The operators' console: the board. What other rooms show there comes as panels."""
+"""The operators' console: the way to its pages. What other rooms show there comes as `Parts`."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from starlette.routing import BaseRoute
 
-from jinja2 import pass_context
-from jinja2.runtime import Context
-from sqlalchemy.orm import Session
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import BaseRoute, Route
+from statuspage.kernel.panels import Parts
+from statuspage.site import board, composer, drafts, incident_file, planned_console, saying, wordings
 
-from statuspage.incidents import incidents, words
-from statuspage.incidents.publication import load_tree
-from statuspage.incidents.tables import Notice, Service
-from statuspage.kernel import clock, web
-from statuspage.kernel.accounts import Role
-from statuspage.kernel.panels import Panel, PanelSource
+__all__ = ["routes", "saying"]  # importing `saying` teaches the templates their words
 
 
-@pass_context
-def _service_word(context: Context, status: str) -> str:
-    return words.service_word(context["catalogues"], context["language"], status)
-
-
-@pass_context
-def _notice_word(context: Context, status: str) -> str:
-    return words.notice_word(context["catalogues"], context["language"], status)
-
-
-web.environment().globals |= {
-    "service_word": _service_word,
-    "service_shape": words.SHAPES.__getitem__,
-    "notice_word": _notice_word,
-}
-
-
-def routes(panels: Sequence[PanelSource]) -> list[BaseRoute]:
-    """`panels` are shown on the board in this order."""
-
-    async def board(request: Request) -> Response:
-        await web.require(request, Role.VIEWER)
-        shown = await web.house(request).db.read(_read_board, panels)
-        return web.render(request, "console/board.html", {"board": shown})
-
+def routes(parts: Parts) -> list[BaseRoute]:
+    """The console's pages; `parts` are what other rooms show and do there."""
     return [
-        Route("/console", board),
-        Route("/console/incidents/{id}/publish", publish, methods=["POST"]),
+        *board.routes(parts),
+        *composer.routes(parts),
+        *incident_file.routes(),
+        *drafts.routes(parts),
+        *wordings.routes(),
+        *planned_console.routes(parts),
     ]
-
-
-async def publish(request: Request) -> Response:
-    """Publish a draft that monitors opened."""
-    user = await web.require(request, Role.OPERATOR)
-    await web.house(request).db.run(
-        incidents.publish, request.path_params["id"], by=user.login, now=clock.now()
-    )
-    return web.redirect(request, "/console")
-
-
-@dataclass(frozen=True, slots=True)
-class Board:
-    """Everything the board shows."""
-
-    services: tuple[Service, ...]
-    drafts: tuple[Notice, ...]
-    open_incidents: tuple[Notice, ...]
-    panels: tuple[Panel, ...]
-
-
-def _read_board(session: Session, panels: Sequence[PanelSource]) -> Board:
-    unresolved = incidents.listed(session, unresolved=True)
-    return Board(
-        services=tuple(load_tree(session).services.values()),
-        drafts=tuple(notice for notice in unresolved if notice.published_at is None),
-        open_incidents=tuple(notice for notice in unresolved if notice.published_at is not None),
-        panels=tuple(panel(session) for panel in panels),
-    )

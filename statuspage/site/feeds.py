@@ -5,7 +5,7 @@ changed would stay silent after its first message. Nothing here reads the clock,
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache, lru_cache
@@ -17,9 +17,16 @@ from zoneinfo import ZoneInfo
 from feedgen.feed import FeedGenerator
 from icalendar import Calendar, Event, Timezone
 
-from statuspage.incidents import words
+from statuspage.incidents import planned_words, words
 from statuspage.incidents.rules import MaintenanceStatus
-from statuspage.incidents.snapshot import FallbackView, NoticeView, PageSnapshot, Text, UpdateView
+from statuspage.incidents.snapshot import (
+    FallbackView,
+    NoticeView,
+    PageSnapshot,
+    ServiceView,
+    Text,
+    UpdateView,
+)
 from statuspage.kernel import i18n
 from statuspage.kernel.config import Page
 from statuspage.kernel.markdown import one_line, printable, to_html
@@ -35,9 +42,11 @@ SUBTITLE = Text(
     "Outages, limitations and planned work of Customs services",
 )
 AFFECTED = Text("Dotyczy", "Concerns")
+LEFT = Text("Już nie dotyczy", "No longer concerns")
 SCHEDULE = Text("Termin", "When")
 MESSAGES = Text("Komunikaty już wysłane", "Messages already sent")
 ENTER = Text("Wprowadzenie danych z papieru", "Enter what went on paper")
+ANNOUNCED = Text("Zapowiedź", "Announcement")
 
 # The year in a tag: URI says who owned the name at that time (RFC 4151); it must never change.
 TAG_YEAR = "2026"
@@ -52,28 +61,34 @@ def render(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> 
     }
 
 
-def rss(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
-    """RSS 2.0: the newest updates of incidents and planned work."""
-    feed = _feed(snapshot, _Place(page, base_url, language), "/history.rss", RSS_TYPE)
+def rss(
+    snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
+) -> bytes:
+    """RSS 2.0: the newest updates of incidents and planned work; of one service, where one is given."""
+    feed = _feed(snapshot, Place(page, base_url, language), "/history.rss", RSS_TYPE, service)
     return bytes(feed.rss_str(pretty=True))
 
 
-def atom(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
+def atom(
+    snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
+) -> bytes:
     """Atom (RFC 4287): the same."""
-    feed = _feed(snapshot, _Place(page, base_url, language), "/history.atom", ATOM_TYPE)
+    feed = _feed(snapshot, Place(page, base_url, language), "/history.atom", ATOM_TYPE, service)
     return bytes(feed.atom_str(pretty=True))
 
 
-def ics(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> bytes:
+def ics(
+    snapshot: PageSnapshot, page: Page, base_url: str, language: str, *, service: ServiceView | None = None
+) -> bytes:
     """iCalendar (RFC 5545): planned work, and until when what went on paper has to be entered."""
-    place = _Place(page, base_url, language)
+    place = Place(page, base_url, language)
     calendar = Calendar()
     calendar.add("prodid", "-//statuspage//planned work//EN")
     calendar.add("version", "2.0")
-    calendar.add("x-wr-calname", place.page_name)
+    calendar.add("x-wr-calname", _title(place, service))
     calendar.add("x-wr-timezone", page.time_zone)
-    parts = [_event(notice, place) for notice in snapshot.maintenances[:NEWEST]]
-    for notice in snapshot.incidents[:NEWEST]:
+    parts = [_event(notice, place) for notice in _about(service, snapshot.maintenances)[:NEWEST]]
+    for notice in _about(service, snapshot.incidents)[:NEWEST]:
         parts += [_deadline(notice, f, place) for f in notice.current_fallbacks if f.enter_by is not None]
     head, end, tail = calendar.to_ical().partition(b"END:VCALENDAR")
     # There must be at least one component (RFC 5545 section 3.6).
@@ -81,7 +96,7 @@ def ics(snapshot: PageSnapshot, page: Page, base_url: str, language: str) -> byt
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class Place:
     """Where and in which language a feed is read."""
 
     page: Page
@@ -121,35 +136,53 @@ def _catalogues() -> i18n.Catalogues:
     return i18n.Catalogues()
 
 
-def _feed(snapshot: PageSnapshot, place: _Place, path: str, content_type: str) -> Any:
+def _title(place: Place, service: ServiceView | None) -> str:
+    return f"{one_line(service.name[place.language])} – {place.page_name}" if service else place.page_name
+
+
+def _about(service: ServiceView | None, notices: Sequence[NoticeView]) -> Sequence[NoticeView]:
+    """Those that name the service."""
+    if service is None:
+        return notices
+    return [n for n in notices if any(affected.code == service.code for affected in n.affected)]
+
+
+def _feed(
+    snapshot: PageSnapshot, place: Place, path: str, content_type: str, service: ServiceView | None
+) -> Any:
     language = place.language
+    within = f"/services/{service.code}" if service else ""
+    notices = _about(service, (*snapshot.incidents, *snapshot.maintenances))
+    updated_at = snapshot.updated_at
+    if service:  # a feed of one service stays as it is when another one's news arrive
+        updated_at = max((notice.updated_at for notice in notices), default=service.created_at)
     feed = FeedGenerator()
-    feed.id(place.tag(f"page/{place.page.id}/{language}"))
-    feed.title(place.page_name)
+    feed.id(place.tag(f"page/{place.page.id}{within}/{language}"))
+    feed.title(_title(place, service))
     feed.subtitle(SUBTITLE[language])
     feed.description(SUBTITLE[language])
     feed.author({"name": place.page_name})
     feed.generator("statuspage")
     feed.language(language)
-    feed.link(href=f"{place.base_url}{path}?lang={language}", rel="self", type=content_type.partition(";")[0])
-    feed.link(href=f"{place.base_url}/{language}/", rel="alternate", type="text/html")
-    feed.updated(snapshot.updated_at)
-    for notice, update in _newest(snapshot):
+    feed.link(
+        href=f"{place.base_url}{within}{path}?lang={language}",
+        rel="self",
+        type=content_type.partition(";")[0],
+    )
+    feed.link(href=f"{place.base_url}/{language}{within or '/'}", rel="alternate", type="text/html")
+    feed.updated(updated_at)
+    for notice, update in _newest(notices):
         _add_entry(feed, notice, update, place)
     return feed
 
 
-def _newest(snapshot: PageSnapshot) -> list[tuple[NoticeView, UpdateView]]:
+def _newest(notices: Iterable[NoticeView]) -> list[tuple[NoticeView, UpdateView]]:
     """The newest updates of all notices, newest first; several of one instant in the order of the notice."""
-    pairs = [
-        (notice, update)
-        for notice in (*snapshot.incidents, *snapshot.maintenances)
-        for update in notice.updates
-    ]
+    pairs = [(notice, update) for notice in notices for update in notice.updates]
     return sorted(pairs, key=lambda pair: pair[1].display_at, reverse=True)[:NEWEST]
 
 
-def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: _Place) -> None:
+def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: Place) -> None:
     status = words.notice_word(_catalogues(), place.language, update.status)
     tag = place.tag(f"update/{update.id}/{place.language}")
     entry = feed.add_entry(order="append")
@@ -160,23 +193,35 @@ def _add_entry(feed: Any, notice: NoticeView, update: UpdateView, place: _Place)
     entry.content(_content(notice, update, place), type="html")
     entry.published(update.display_at)
     entry.updated(update.updated_at)
-    for affected in notice.affected:
+    for affected in notice.concerned:
         entry.category(term=affected.code, label=one_line(affected.name[place.language]))
 
 
-def _content(notice: NoticeView, update: UpdateView, place: _Place) -> str:
+def _content(notice: NoticeView, update: UpdateView, place: Place) -> str:
     """The update's text, and what it is about, for those who read the feed only."""
     facts = "".join(f"<p>{escape(fact)}</p>" for fact in _facts(notice, place))
     return f"{to_html(update.text[place.language])}\n{facts}".strip()
 
 
-def _facts(notice: NoticeView, place: _Place) -> Iterator[str]:
+def _facts(notice: NoticeView, place: Place) -> Iterator[str]:
     language = place.language
-    if notice.affected:
-        names = ", ".join(one_line(affected.name[language]) for affected in notice.affected)
+    if notice.concerned:
+        names = ", ".join(one_line(affected.name[language]) for affected in notice.concerned)
         yield f"{AFFECTED[language]}: {names}"
+    if left := [affected for affected in notice.affected if affected.cancelled_at is not None]:
+        names = ", ".join(one_line(affected.name[language]) for affected in left)
+        yield f"{LEFT[language]}: {names}"
     if notice.scheduled_for is not None and notice.scheduled_until is not None:
         yield f"{SCHEDULE[language]}: {place.window(notice.scheduled_for, notice.scheduled_until)}"
+    if notice.announcement is not None and notice.status != MaintenanceStatus.CANCELLED:
+        said = planned_words.announcement(
+            notice.announcement,
+            notice.window,
+            _catalogues(),
+            language,
+            lambda part: place.window(part.begins_at, part.ends_at),
+        )
+        yield f"{ANNOUNCED[language]}: {said}"
     for handling in notice.handlings:
         who = f" ({one_line(handling.service.name[language])})" if handling.service else ""
         yield f"{MESSAGES[language]}{who}: {words.status_word(_catalogues(), language, handling.handling)}"
@@ -184,7 +229,7 @@ def _facts(notice: NoticeView, place: _Place) -> Iterator[str]:
         yield _paper(fallback, place)
 
 
-def _paper(fallback: FallbackView, place: _Place) -> str:
+def _paper(fallback: FallbackView, place: Place) -> str:
     """`Paper is allowed: NCTS2, AW-7, 2026-11-21 06:30 – 09:40 (UTC+1)`."""
     word = words.status_word(_catalogues(), place.language, fallback.state)
     end = fallback.withdrawn_at or fallback.ends_at
@@ -201,7 +246,7 @@ def _utc() -> bytes:
 
 
 @lru_cache(maxsize=4 * NEWEST)  # making one takes 2 ms, and most are the same in the next snapshot
-def _event(notice: NoticeView, place: _Place) -> bytes:
+def _event(notice: NoticeView, place: Place) -> bytes:
     """Planned work as an event; a new version replaces the old one by UID and SEQUENCE (RFC 5546)."""
     language = place.language
     begins_at = notice.scheduled_for or notice.began_at
@@ -224,7 +269,7 @@ def _event(notice: NoticeView, place: _Place) -> bytes:
 
 
 @lru_cache(maxsize=NEWEST)
-def _deadline(notice: NoticeView, fallback: FallbackView, place: _Place) -> bytes:
+def _deadline(notice: NoticeView, fallback: FallbackView, place: Place) -> bytes:
     """The last moment to enter what went on paper, as an event of its own with the declaration's identity."""
     enter_by = fallback.enter_by
     if enter_by is None:

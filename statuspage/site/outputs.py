@@ -17,9 +17,11 @@ from statuspage.kernel.i18n import LANGUAGES, Language, negotiate
 from statuspage.kernel.prepared import FOREVER, PAGE, SHORT, Prepared, prepare
 from statuspage.kernel.web import add_security_headers, split_language
 from statuspage.site import api, feeds, files, pages
+from statuspage.site.views import View
 
 _HTML = "text/html; charset=utf-8"
-_OPEN = (("Access-Control-Allow-Origin", "*"),)
+# Anybody's page may read and embed it, also one that isolates itself (COEP).
+_OPEN = (("Access-Control-Allow-Origin", "*"), ("Cross-Origin-Resource-Policy", "cross-origin"))
 _PREFIXES = tuple(f"/{language}/" for language in LANGUAGES)
 _MAX_LAZY = 500
 
@@ -54,6 +56,18 @@ class Edition:
                 self._made.popitem(last=False)
         return made
 
+    def page_paths(self) -> list[str]:
+        """The addresses of all pages, without language prefix, the front page first."""
+        return list(pages.paths(self.snapshot, self._house.settings.zone))
+
+    def settled(self, path: str) -> tuple[object, ...] | None:
+        """What a page of the past depends on; None for a page of the present."""
+        return pages.settled(self.snapshot, path, self._house.settings.zone)
+
+    def view(self, language: str) -> View:
+        """For what cannot be made ahead: a search."""
+        return View(self.snapshot, language, self._house, self._now)
+
     def file_paths(self) -> list[str]:
         """The addresses of all that is no page: API, feeds, files."""
         return [*self._machine_readable(self._house.settings.page.language), *files.paths(self.snapshot)]
@@ -77,7 +91,11 @@ class Edition:
         if path.startswith(("/api/", "/history.")):
             return self._machine_readable(language).get(path)
         file = files.render(self.snapshot, path, language, self._house, now=self._now)
-        return prepare(file.body, file.content_type, cache=file.cache, headers=_OPEN) if file else None
+        if file is None:
+            return None
+        return prepare(
+            file.body, file.content_type, cache=file.cache, headers=_OPEN, is_packed=file.is_packed
+        )
 
     def _machine_readable(self, language: str) -> dict[str, Prepared]:
         """API and feeds in one language, by path."""
@@ -142,6 +160,8 @@ class Front:
     def _find(self, edition: Edition, path: str, query: bytes, accept_language: bytes) -> Prepared | None:
         if asset := self._assets.get(path):
             return asset
+        if query and split_language(path)[1] in pages.ANSWERS_QUERIES:
+            return None
         if path.startswith(_PREFIXES):
             return edition.find(path)
         if "." in path.rpartition("/")[2]:  # a file's name; a page's has no ending

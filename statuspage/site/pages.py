@@ -6,30 +6,23 @@ below, and its addresses in `paths`.
 
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from itertools import groupby
+from zoneinfo import ZoneInfo
 
 from statuspage.incidents.rules import MaintenanceStatus
-from statuspage.incidents.snapshot import NoticeView, PageSnapshot
+from statuspage.incidents.snapshot import PageSnapshot
 from statuspage.kernel.house import House
-from statuspage.kernel.i18n import format_month
-from statuspage.site import charts
+from statuspage.site import archive, charts, news, plans, statements
 from statuspage.site.assets import asset, assets
 from statuspage.site.headline import headline
+from statuspage.site.service_page import service
 from statuspage.site.views import View
 
 __all__ = ["asset", "assets", "paths", "render"]
 
 FILTER_FROM = 12  # services; fewer are found by looking
-SAID_AS_VERB = frozenset({"ok", "slow", "part", "down"})  # "NCTS2 works", but "NCTS2: planned work"
-# The light hues of the stylesheet: an icon in a tab cannot read it.
-ICON_FILLS = {
-    "ok": "0a6e5f",
-    "slow": "7a5200",
-    "part": "9c4200",
-    "down": "b3121d",
-    "work": "3d4fa8",
-    "none": "55606b",
-}
+
+
+ANSWERS_QUERIES = frozenset({"/history"})  # with a query the router answers, not the prepared page
 
 
 def render(snapshot: PageSnapshot, path: str, language: str, house: House, *, now: datetime) -> str | None:
@@ -41,12 +34,35 @@ def render(snapshot: PageSnapshot, path: str, language: str, house: House, *, no
     return page(View(snapshot, language, house, now), key)
 
 
-def paths(snapshot: PageSnapshot) -> Iterator[str]:
+def paths(snapshot: PageSnapshot, zone: ZoneInfo) -> Iterator[str]:
     """The address of every public page (without language prefix), the front page first."""
     yield "/"
-    yield "/history"
+    yield from ("/history", "/maintenance", "/news", "/contact", "/accessibility", "/privacy")
     yield from (f"/services/{service.code}" for service in snapshot.services)
     yield from (f"/incidents/{notice.id}" for notice in (*snapshot.incidents, *snapshot.maintenances))
+    yield from (f"/news/{item.id}" for item in snapshot.news)
+    yield from (f"/history/{key}" for key in archive.month_keys(snapshot, zone))
+    yield from (f"/maintenance/{key}" for key in plans.month_keys(snapshot, zone))
+
+
+def settled(snapshot: PageSnapshot, path: str, zone: ZoneInfo) -> tuple[object, ...] | None:
+    """What the page at `path` depends on, where that does not change any more but by a correction.
+
+    None for the pages that tell of the present: they are made anew every minute.
+    """
+    room, _, key = path.removeprefix("/").partition("/")
+    neighbours: tuple[str, ...] = ()
+    if room == "incidents":
+        notices = [n for n in (*snapshot.incidents, *snapshot.maintenances) if n.id == key]
+    elif room == "history" and key:
+        notices = [n for n in archive.over(snapshot) if f"{n.began_at.astimezone(zone):%Y-%m}" == key]
+        neighbours = tuple(archive.month_keys(snapshot, zone))
+    else:
+        return None
+    if any(notice.is_open for notice in notices):
+        return None
+    today = snapshot.built_at.astimezone(zone).date()  # "yesterday" is true for a day
+    return (today, *notices, *neighbours)
 
 
 def front(view: View, key: str) -> str | None:
@@ -70,27 +86,11 @@ def front(view: View, key: str) -> str | None:
         blocks=[view.block(group) for group in snapshot.groups if group.services],
         planned=[view.card(notice) for notice in planned],
         days=max((len(service.days) for service in services), default=90),
-        icon_fill=ICON_FILLS[head.css],
+        icon_fill=charts.HUES[head.css],
         heights=charts.HEIGHTS,
         may_filter=len(services) >= FILTER_FROM,
+        news=news.on_front(view),
     )
-
-
-def history(view: View, key: str) -> str | None:
-    """Everything that was ever published, by month."""
-    if key:
-        return None
-    snapshot = view.snapshot
-    notices = sorted(
-        (n for n in (*snapshot.incidents, *snapshot.maintenances) if n.status != MaintenanceStatus.SCHEDULED),
-        key=lambda notice: notice.began_at,
-        reverse=True,
-    )
-    months = [
-        (format_month(year, month, view.language), [view.card(notice) for notice in some])
-        for (year, month), some in groupby(notices, key=view.month)
-    ]
-    return view.page("/history", "site/history.html", months=months)
 
 
 def notice(view: View, key: str) -> str | None:
@@ -99,45 +99,25 @@ def notice(view: View, key: str) -> str | None:
     found = next((n for n in (*view.snapshot.incidents, *view.snapshot.maintenances) if n.id == wanted), None)
     if found is None:
         return None
+    card = view.card(found)
     return view.page(
-        f"/incidents/{wanted}", "site/notice.html", card=view.card(found), merged_from=key != wanted
+        f"/incidents/{wanted}",
+        "site/notice.html",
+        card=card,
+        merged_from=key != wanted,
+        is_settled=not card.is_open and not any(paper.remaining for paper in card.evidence.papers),
     )
-
-
-def service(view: View, key: str) -> str | None:
-    """One service: how it stands, its days, its outages, what it depends on."""
-    found = next((service for service in view.snapshot.services if service.code == key), None)
-    if found is None:
-        return None
-    snapshot, row = view.snapshot, view.row(found)
-    now = [view.card(n) for n in (*snapshot.open_incidents, *snapshot.planned) if _names(n, key)]
-    past = [view.card(n) for n in snapshot.incidents if not n.is_open and _names(n, key)]
-    return view.page(
-        f"/services/{key}",
-        "site/service.html",
-        row=row,
-        heading=f"{row.name}{' ' if row.badge.css in SAID_AS_VERB else ': '}{row.badge.word}",
-        service=found,
-        description=row.description,
-        cards=now,
-        past=past[:10],
-        outages=[view.outage(interval) for interval in found.intervals],
-        parents=view.links(found.parents),
-        children=view.links(found.children),
-        bar_label=view.bar_label(found),
-        first_day=view.day(found),
-        counts_maintenance=view.house.settings.page.uptime_counts_maintenance,
-    )
-
-
-def _names(notice: NoticeView, code: str) -> bool:
-    return any(affected.code == code for affected in notice.affected)
 
 
 # By the first part of the address; the rest is the key.
 _PAGES: Mapping[str, Callable[[View, str], str | None]] = {
     "": front,
-    "history": history,
+    "accessibility": statements.accessibility,
+    "contact": statements.contact,
+    "history": archive.history,
     "incidents": notice,
+    "maintenance": plans.maintenance,
+    "news": news.news,
+    "privacy": statements.privacy,
     "services": service,
 }

@@ -253,7 +253,7 @@ async def ask_code(request: Request) -> Response:
             response.headers["Retry-After"] = str(wait_s)
         return response
 
-    return page() if request.method == "GET" else await _take_code(request, halfway.user, page)
+    return await _take_code(request, halfway.user, page) if request.method == "POST" else page()
 
 
 async def _take_code(request: Request, user: User, page: Callable[..., Response]) -> Response:

@@ -101,7 +101,7 @@ async def add(request: Request) -> Response:
     """A new local account."""
     by = await web.require(request, Role.ADMINISTRATOR)
     fields = {"login": "", "name": "", "role": Role.VIEWER.value}
-    if request.method == "GET":
+    if request.method != "POST":
         return _add_form(request, fields)
     fields = {key: (await web.form(request)).get(key, "") for key in fields}
     try:

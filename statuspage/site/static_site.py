@@ -4,8 +4,9 @@ Each file is replaced atomically, what pages refer to before the pages; what is 
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from statuspage.kernel.i18n import LANGUAGES
@@ -16,37 +17,61 @@ from statuspage.site.outputs import Edition, prepared_assets
 MANIFEST = ".published"  # what was written last, a line each
 
 
-def write(edition: Edition, directory: Path, *, default_language: str) -> int:
+Settled = dict[str, tuple[object, ...]]
+
+
+def write(
+    edition: Edition,
+    directory: Path,
+    *,
+    default_language: str,
+    settled: Settled | None = None,
+    further: Iterable[tuple[str, Prepared]] = (),
+    standing: Iterable[str] = (),
+) -> int:
     """Write the whole site below `directory`. Pages without prefix are in `default_language`.
 
-    Returns how many files.
+    `settled` is what an earlier call noted of the pages of the past: those that still depend on the same are
+    not made again. It is brought up to date. `further` files, by their path, are what other rooms show; those
+    named as `standing` were written by an earlier call and stay. Returns how many files the site has.
     """
-    files = dict(_files(edition, default_language))
-    for path, prepared in files.items():
+    known = settled if settled is not None else {}
+    kept: set[str] = set(standing)
+    written: set[str] = set()
+    for path, prepared in chain(further, _files(edition, directory, default_language, known, kept)):
+        written.add(path)
         target = directory / path
         target.parent.mkdir(parents=True, exist_ok=True)
         _replace(target, prepared.body)
         if prepared.gzip is not None and prepared.brotli is not None:
             _replace(target.with_name(target.name + ".gz"), prepared.gzip)
             _replace(target.with_name(target.name + ".br"), prepared.brotli)
-    _remove_gone(directory, set(files))
-    return len(files)
+    _remove_gone(directory, written | kept)
+    return len(written | kept)
 
 
-def _files(edition: Edition, default_language: str) -> Iterator[tuple[str, Prepared]]:
+def _files(
+    edition: Edition, directory: Path, default_language: str, settled: Settled, kept: set[str]
+) -> Iterator[tuple[str, Prepared]]:
+    """What has to be written, one after the other; `kept` is filled with what stands there already."""
     for path, asset in prepared_assets(pages.assets()).items():
         yield path.lstrip("/"), asset
     for path in edition.file_paths():
         if found := edition.find(path):
             yield path.lstrip("/"), found
-    for path in reversed(list(pages.paths(edition.snapshot))):  # the front page last
-        for language in LANGUAGES:
-            found = edition.find(f"/{language}{path}")
-            if found is None:
-                continue
-            yield f"{language}{path}".rstrip("/") + "/index.html", found
-            if language == default_language:
-                yield f"{path.lstrip('/')}/index.html".lstrip("/"), found
+    for path in reversed(edition.page_paths()):  # the front page last
+        targets = [(str(language), f"{language}{path}".rstrip("/") + "/index.html") for language in LANGUAGES]
+        targets.append((default_language, f"{path.lstrip('/')}/index.html".lstrip("/")))
+        depends_on = edition.settled(path)
+        stand = all((directory / target).exists() for _, target in targets)
+        if depends_on is not None and settled.get(path) == depends_on and stand:
+            kept.update(target for _, target in targets)
+            continue
+        for language, target in targets:
+            if found := edition.find(f"/{language}{path}"):
+                yield target, found
+        if depends_on is not None:
+            settled[path] = depends_on
 
 
 def _replace(target: Path, body: bytes) -> None:

@@ -3,7 +3,7 @@
 No database, no clock, no request.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -29,6 +29,7 @@ from statuspage.kernel.i18n import format_clock, format_day, format_instant
 from statuspage.site import charts
 from statuspage.site.evidence import Evidence, Said, evidence, said
 from statuspage.site.headline import UNKNOWN, shown_status
+from statuspage.site.planned import Plan, plan_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +148,7 @@ class Card:
     edits: tuple[Edit, ...]
     evidence: Evidence
     is_backfilled: bool
+    plan: Plan | None = None
 
     @property
     def names(self) -> str:
@@ -190,7 +192,13 @@ class View:
             self.house,
             template,
             self.language,
-            {"path": path, "prefix": f"/{self.language}", "user": None, "seq": self.snapshot.seq, **context},
+            {
+                "path": path,
+                "prefix": f"/{self.language}",
+                "user": None,
+                "seq": self.snapshot.seq,
+                **context,
+            },
             now=self.now,
         )
 
@@ -233,7 +241,7 @@ class View:
 
     def card(self, notice: NoticeView) -> Card:
         is_planned = notice.kind == NoticeKind.MAINTENANCE
-        direct = tuple(affected for affected in notice.affected if not affected.by_parent)
+        direct = tuple(affected for affected in notice.concerned if not affected.by_parent)
         ended_at = notice.ended_at or notice.resolved_at
         posts = tuple(self._post(update) for update in notice.updates)
         return Card(
@@ -262,6 +270,7 @@ class View:
             edits=self._edits(notice),
             evidence=evidence(notice, self),
             is_backfilled=notice.is_backfilled,
+            plan=plan_of(notice, self.catalogues, self.language, self.zone, self.now),
         )
 
     def _notice_badge(self, notice: NoticeView) -> Badge:
@@ -382,13 +391,6 @@ class View:
         if began.replace(began_clock, "") != ended.replace(ended_clock, ""):
             return f"{began} – {ended}"
         return began.replace(began_clock, f"{began_clock}–{ended_clock}")
-
-    def day(self, service: ServiceView) -> str:
-        days: Sequence[Any] = service.days
-        if not days:
-            return ""
-        at = datetime.combine(days[0].day, datetime.min.time(), self.zone)
-        return format_day(at, self.language, self.zone, self.now)
 
     def month(self, notice: NoticeView) -> tuple[int, int]:
         local = notice.began_at.astimezone(self.zone)

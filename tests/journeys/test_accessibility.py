@@ -8,6 +8,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
 from statuspage.kernel.i18n import LANGUAGES
+from tests.documentation import ROOT
 from tests.journeys.demo_process import Demo, plain, until
 
 AGENT = ("agent", "agent-of-the-demo")
@@ -133,9 +134,69 @@ def test_the_console_is_for_everybody(page: Page, incident_id: str, language: st
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_the_status_pages_are_for_everybody(page: Page, incident_id: str, language: str) -> None:
-    for path in ("/", "/history", f"/incidents/{incident_id}", "/services/NCTS2", "/demo/mail"):
+    service = "/services/NCTS2"
+    around = ("/news", "/contact", "/accessibility", "/privacy", "/maintenance", "/history?q=prace")
+    for path in (
+        *("/", "/history", f"/incidents/{incident_id}", "/demo/mail", *around),
+        *(service, f"{service}/latency", f"{service}/latency/90d"),
+    ):
         page.goto(f"/{language}{path}")
         check(page)
+    for path, link in (
+        ("/news", ".news-entry a"),
+        ("/history", "main section h2 a"),
+        ("/maintenance", "main nav a"),
+    ):
+        page.goto(f"/{language}{path}")
+        page.locator(link).first.click()
+        check(page)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_news_editor_is_for_everybody(
+    scriptless: Page, browser: Browser, demo: Demo, language: str
+) -> None:
+    """Written, illustrated, published and withdrawn without a script."""
+    page = scriptless
+    page.goto(f"/{language}/console/sign-in?next=/console/news")
+    page.locator("#login").fill("operator")
+    page.locator("#password").fill("operator-of-the-demo")
+    press(page)
+    page.locator("main a.button").click()
+    page.locator("#text_en").fill("A text without its title")
+    page.locator("main form[enctype] button").click()
+    expect(page.locator("#title_en-error")).to_be_visible()
+    page.locator("#title_en").fill(f"Written in a journey ({language})")
+    page.locator("#picture").set_input_files(ROOT / "docs" / "status-page.png")
+    page.locator("#alt_en").fill("The status page")
+    page.locator("main form[enctype] button").click()
+    expect(page.locator(".notice.done")).to_be_visible()
+    expect(page.locator("main img")).to_be_visible()
+    editor = page.url.partition("?")[0]
+    item = editor.rpartition("/")[2]
+    page.locator("form[action$='/publish'] button").click()
+
+    def is_public() -> bool:
+        page.goto(f"/en/news/{item}")
+        return "Written in a journey" in page.locator("h1").inner_text()
+
+    until("the news", lambda: is_public() or None)
+    width = page.locator("main img").evaluate("image => image.naturalWidth")
+    assert width > 100
+    page.goto(editor)
+    page.locator("form[action$='/unpublish'] button").click()
+    until("its end", lambda: not is_public() or None)
+    with_scripts = browser.new_context(base_url=demo.base_url, storage_state=page.context.storage_state())
+    for path in (
+        "/console/news",
+        f"/console/news/{item}",
+        "/console/news/new",
+        f"/console/news/{item}/preview",
+    ):
+        shown = with_scripts.new_page()
+        shown.goto(f"/{language}{path}")
+        check(shown)
+    with_scripts.close()
 
 
 def test_everything_works_without_scripts(demo: Demo, scriptless: Page, incident_id: str) -> None:

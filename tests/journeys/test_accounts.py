@@ -78,7 +78,7 @@ def test_a_second_factor_from_the_picture_to_the_last_recovery_code(page: Page, 
     check(page)
     expect(page.locator("img.qr")).to_be_visible()
     assert page.locator("img.qr").evaluate("image => image.naturalWidth") > 100
-    secret = page.locator("code.secret").inner_text().replace(" ", "")
+    secret = page.locator("code.setup-key").inner_text().replace(" ", "")
     page.locator("#code").fill("000000")
     page.locator("#password").fill(PASSWORD)
     page.locator("main form button").click()

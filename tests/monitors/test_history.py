@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from monitors.history import day_of, forget, hour_of, latency_by_day, latency_by_hour, roll_up, write_hours
+from monitors.history import day_of, forget, hour_of, roll_up, write_hours
 from monitors.latency import Rollup
 from monitors.probes import Outcome, Verdict
 from monitors.rules import State
@@ -134,23 +134,6 @@ def test_only_old_whole_rolled_up_hours_are_forgotten(
     assert db.read_now(lambda s: s.scalar(select(func.min(Result.at)))) >= limit  # type: ignore[operator]
     roll_all(db, now)
     assert db.read_now(stored, RollupHour) == before
-
-
-def test_a_services_latency_is_over_all_its_monitors(
-    db: Database, watched: list[Watched], now: datetime
-) -> None:
-    begin = day_of(now) - timedelta(days=1)
-    made = checks(watched, begin, timedelta(days=1), 600, seed=7)
-    keep(db, made, now)
-    roll_all(db, now)
-    hours = db.read_now(latency_by_hour, watched[0].service_id, begin + timedelta(hours=6))
-    assert [hour.start for hour in hours] == [begin + i * HOUR for i in range(6, 24)]
-    in_first = [seen.outcome for seen in made if hour_of(seen.at) == begin + 6 * HOUR]
-    answered = [(o.verdict.value, o.latency_ms) for o in in_first]
-    assert hours[0].p95_ms == Rollup.of(answered).percentile_ms(0.95)
-    assert hours[0].count == len(in_first)
-    (day,) = db.read_now(latency_by_day, watched[0].service_id, begin)
-    assert day.count == len(made)
 
 
 def test_generated_history_becomes_days(db: Database, watched: list[Watched], now: datetime) -> None:

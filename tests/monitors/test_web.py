@@ -10,7 +10,7 @@ from starlette.applications import Starlette
 from monitors.catalogue import heartbeat_path
 from monitors.probes import Beats
 from monitors.store import beats
-from monitors.web import panel, routes
+from monitors.web import routes
 from statuspage.kernel.house import House
 from tests.monitors.catalogues import declare
 
@@ -83,10 +83,3 @@ async def test_a_strange_token_is_not_found(client: httpx.AsyncClient) -> None:
 
 async def test_other_methods_are_refused(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.delete(path)).status_code == 405
-
-
-async def test_the_board_is_there_for_the_console(house: House, path: str) -> None:
-    assert path
-    assert [(row.service_code, row.name, row.level) for row in await panel(house)] == [
-        ("AES", "job", "never")
-    ]

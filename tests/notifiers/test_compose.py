@@ -19,6 +19,7 @@ from statuspage.incidents import incidents, maintenance
 from statuspage.incidents.maintenance import NewMaintenance
 from statuspage.incidents.rules import IncidentStatus, ServiceStatus
 from statuspage.incidents.snapshot import Text
+from statuspage.kernel import config
 from statuspage.kernel.house import House
 from tests.notifiers.scenes import add_subscribers, fill_catalogue, open_incident
 
@@ -178,7 +179,7 @@ def test_planned_work_names_its_window(house: House, now: datetime) -> None:
         begin = now + timedelta(days=5)
         text = Text("Wymieniamy serwery.", "We replace servers.")
         new = NewMaintenance(text, text, ["AIS", "NCTS2"], begin, begin + timedelta(hours=4))
-        notice = maintenance.schedule(session, new, by="cli:ewa", now=now)
+        notice = maintenance.schedule(session, new, by="cli:ewa", now=now, policy=config.Incidents())
         maintenance.cancel(
             session, notice.id, by="cli:ewa", now=now + timedelta(hours=1), policy=house.settings.incidents
         )

@@ -112,6 +112,17 @@ def test_a_refusal_is_one_line_and_the_status_two_in_a_process_too(settings_file
     assert (apart.returncode, apart.stdout, len(apart.stderr.splitlines())) == (2, "", 1)
 
 
+def test_statements_that_are_not_filled_in_are_a_warning_and_no_error(settings_file: Path) -> None:
+    done = run("check-config", str(settings_file))
+    assert done.returncode == 0
+    assert "good" in done.stdout
+    assert [line.partition("[")[2].partition("]")[0] for line in done.stderr.splitlines()] == [
+        "contact",
+        "accessibility",
+        "privacy",
+    ]
+
+
 def test_a_database_without_tables_is_refused_by_what_needs_them(settings_file: Path) -> None:
     for words in (["incident", "list"], ["serve"], ["subscribers", "export"]):
         assert "run statuspage migrate" in refused(*words, "--config", str(settings_file))

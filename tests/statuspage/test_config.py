@@ -43,7 +43,7 @@ def test_a_database_url_wins_over_the_directory(file: Path) -> None:
     ("text", "key", "reason"),
     [
         ("[server]\nprot = 80", "server.prot", "unknown key"),
-        ("[sever]\nport = 80", "sever", "unknown key; known are data"),
+        ("[sever]\nport = 80", "sever", "unknown key; known are accessibility"),
         ("[server]\nport = 70000", "server.port", "65535"),
         ('[server]\nport = "80"', "server.port", "int"),
         ('server = "here"', "server", "a table of keys is expected"),

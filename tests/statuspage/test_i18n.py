@@ -14,6 +14,7 @@ from statuspage.kernel.i18n import (
     format_duration_words,
     format_instant,
     format_month,
+    format_short_day,
     negotiate,
     offset,
 )
@@ -242,6 +243,13 @@ def test_a_duration_takes_two_words_at_most(duration: timedelta, polish: str, en
 def test_months_stand_alone_in_the_nominative() -> None:
     assert format_month(2026, 11, "pl") == "listopad 2026"
     assert format_month(2026, 11, "en") == "November 2026"
+
+
+def test_a_day_below_a_graph_is_short_and_of_the_pages_zone() -> None:
+    late = datetime(2026, 2, 28, 23, 30, tzinfo=UTC)
+    assert format_short_day(late, "pl", WARSAW) == "1 mar"
+    assert format_short_day(late, "en", WARSAW) == "1 Mar"
+    assert format_short_day(NOW.replace(month=10), "pl", WARSAW) == "23 paź"
 
 
 def test_the_clock_is_the_pages() -> None:

@@ -143,6 +143,8 @@
       dress();
     });
     main.dataset.seq = next.dataset.seq;
+    main.dataset.built = next.dataset.built;
+    if ($("#built", page)) $("#built").replaceWith($("#built", page));
     $$(".headline, .notice-card, .services li[id]", main).forEach((element) => {
       if (element.id && known.get(element.id) !== element.className) element.classList.add("fresh");
     });
@@ -167,6 +169,36 @@
   const hear = (message) => {
     const seq = JSON.parse(message.data).seq;
     if (seq > Math.max(wanted, +main.dataset.seq)) { wanted = seq; refresh(); }
+  };
+
+  // --- a page older than its promise says so: asked again first, so that a quiet page is not accused ---
+  const past = () => Date.now() / 1000 - main.dataset.built > +main.dataset.staleAfter;
+  const stale = (is) => {
+    let note = $("#stale");
+    if (is && !note) {
+      note = document.createElement("p");
+      note.id = "stale";
+      note.className = "connection stale";
+      note.setAttribute("role", "alert");
+      document.body.append(note);
+      note.textContent = `${main.dataset.stale} ${$("#built time").textContent}.`;
+    } else if (!is) note?.remove();
+  };
+  let next = 0;
+  const age = async () => {
+    if (!past()) return stale(false);
+    if (document.hidden || fetching || performance.now() < next) return;
+    next = performance.now() + 25000;
+    try {
+      const answer = await fetch(location.href, { cache: "no-cache" });
+      if (!answer.ok) return stale(true);
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html"), fresh = $("main", page);
+      const now = new Date(answer.headers.get("Date") || Date.now()) / 1000;  // the reader's clock may be wrong
+      const old = now - fresh.dataset.built > +main.dataset.staleAfter;
+      if (fresh.dataset.built !== main.dataset.built) replace(page);
+      stale(old);
+      if (!old) next = performance.now() + main.dataset.staleAfter * 1000;
+    } catch { stale(true); }
   };
 
   let failures = 0, socket = null, timer = 0;
@@ -202,9 +234,10 @@
 
   dress();
   if (!("seq" in main.dataset)) return;
-  setInterval(times, 30000);
+  setInterval(() => { times(); age(); }, 30000);
+  setTimeout(age, 5000);
   connect();
-  document.addEventListener("visibilitychange", () => { if (!document.hidden) { times(); connect(); } });
+  document.addEventListener("visibilitychange", () => { if (!document.hidden) { times(); age(); connect(); } });
   addEventListener("online", connect);
   addEventListener("pagehide", () => { const open = socket; socket = null; open?.close(); });
   addEventListener("pageshow", (event) => { if (event.persisted) connect(); });

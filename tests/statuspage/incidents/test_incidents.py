@@ -7,6 +7,7 @@ from statuspage.incidents import incidents
 from statuspage.incidents.rules import Impact, IncidentStatus, ServiceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice
+from statuspage.kernel import audit
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.events import Consumer, pending
 
@@ -228,3 +229,15 @@ def test_an_incident_of_monitors_promises_a_persons_word_and_the_word_keeps_it(s
 def test_a_draft_promises_nothing(story: Story) -> None:
     story.found("OSOZ2")
     assert story.notices()[0].next_update_at is None
+
+
+def test_what_a_person_publishes_is_proved_and_what_monitors_do_is_not(story: Story) -> None:
+    story.found("AES")
+    id = opened(story)
+    story.db.run_now(incidents.resolve, id, SAID, by="jan", now=story.after(minutes=5).now)
+    entries = story.db.read_now(audit.entries, limit=10)
+    assert [(entry.actor, entry.action, entry.subject) for entry in entries] == [
+        ("jan", "incident.resolved", f"incident:{id}"),
+        ("officer", "incident.created", f"incident:{id}"),
+    ]
+    assert story.db.read_now(audit.verify).count == 2

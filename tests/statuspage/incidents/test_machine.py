@@ -24,7 +24,18 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from statuspage.incidents import catalogue, corrections, fallbacks, incidents, maintenance, services
+from statuspage.incidents import (
+    amendments,
+    catalogue,
+    corrections,
+    fallbacks,
+    incidents,
+    maintenance,
+    recurrence,
+    reminders,
+    series,
+    services,
+)
 from statuspage.incidents.fallbacks import NewFallback
 from statuspage.incidents.publication import Tree, load_tree
 from statuspage.incidents.rules import (
@@ -42,7 +53,15 @@ from statuspage.incidents.rules import (
 )
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.snapshots import SnapshotBuilder
-from statuspage.incidents.tables import Fallback, Interval, Notice, NoticeService, Update
+from statuspage.incidents.tables import (
+    Fallback,
+    Interval,
+    Notice,
+    NoticeService,
+    Reminder,
+    Series,
+    Update,
+)
 from statuspage.kernel import config
 from statuspage.kernel.db import Database
 from statuspage.kernel.errors import Error
@@ -86,6 +105,7 @@ class Scene:
     rows: dict[str, list[NoticeService]]  # by notice
     intervals: dict[str, list[Interval]]  # by service, oldest first
     fallbacks: list[Fallback]
+    reminders: list[Reminder]
 
     @classmethod
     def of(cls, session: Session) -> "Scene":
@@ -103,6 +123,7 @@ class Scene:
             rows,
             intervals,
             list(session.scalars(select(Fallback))),
+            list(session.scalars(select(Reminder))),
         )
 
     def intervals_are_in_order(self) -> None:
@@ -202,6 +223,24 @@ class Scene:
         places = [(f.notice_id, f.service_id, f.function) for f in in_force]
         assert len(places) == len(set(places)), "two declarations in force on the same"
 
+    def planned_work_adds_up(self) -> None:
+        """Times in order, a part of it excused, reminders only of what is still to begin, each occurrence once."""
+        keys = [(n.series_id, n.occurrence) for n in self.maintenances if n.series_id]
+        assert len(keys) == len(set(keys)), "an occurrence was made twice"
+        for notice in self.maintenances:
+            window, said = notice.window, notice.announcement
+            assert window.begins_at < window.ends_at
+            assert said is not None
+            assert said.excused is None or window.common(said.excused) == said.excused
+            rows = self.rows[notice.id]
+            if notice.status != MaintenanceStatus.CANCELLED:
+                assert any(row.cancelled_at is None for row in rows), "nothing is left of it"
+        for reminder in self.reminders:
+            (notice,) = (n for n in self.maintenances if n.id == reminder.notice_id)
+            if reminder.told_at is None:
+                assert notice.status == MaintenanceStatus.SCHEDULED, "a reminder of what has begun is owed"
+                assert reminder.due_at + timedelta(seconds=reminder.lead_s) == notice.window.begins_at
+
     def _open(self) -> list[Notice]:
         return [notice for notice in self.incidents if notice.resolved_at is None]
 
@@ -214,7 +253,7 @@ class Scene:
 
     def _is_maintained(self, id: str) -> bool:
         return any(
-            row.service_id == id
+            row.service_id == id and row.cancelled_at is None
             for notice in self.maintenances
             if notice.status in UNDER_WAY
             for row in self.rows[notice.id]
@@ -236,6 +275,7 @@ class IncidentMachine(RuleBasedStateMachine):
         self.db = Database(f"sqlite:///{path}", readers=1)
         self.now = datetime(2026, 11, 23, 5, 10, tzinfo=UTC)
         self.policy = config.Incidents()
+        self.zone = config.Settings().zone
         self.db.run_now(catalogue.apply, FULL, now=self.now - timedelta(days=1))
         self.ids = {code: self.db.read_now(services.by_code, code).id for code in CODES}
         self.kept = self._builder()
@@ -325,25 +365,73 @@ class IncidentMachine(RuleBasedStateMachine):
             self._do(corrections.reword, ids[pick], Text("Inaczej.", "Otherwise."), by="duty")
 
     @rule(
-        affected=st.lists(codes, max_size=2),
-        in_s=st.sampled_from([0, 60, 600]),
+        affected=st.lists(codes, max_size=3),
+        in_s=st.sampled_from([0, 60, 600, 200_000]),
         for_s=st.sampled_from([60, 900]),
+        by_hand=st.booleans(),
     )
-    def work_is_planned(self, affected: list[str], in_s: int, for_s: int) -> None:
+    def work_is_planned(self, affected: list[str], in_s: int, for_s: int, *, by_hand: bool) -> None:
         begins_at = self.now + timedelta(seconds=in_s)
         new = maintenance.NewMaintenance(
-            Text("Prace", "Work"), SAID, affected, begins_at, begins_at + timedelta(seconds=for_s)
+            Text("Prace", "Work"), SAID, affected, begins_at, begins_at + timedelta(seconds=for_s), by_hand
         )
-        self._do(maintenance.schedule, new, by="duty")
+        self._do(maintenance.schedule, new, by="duty", policy=self.policy)
+
+    @rule(
+        affected=st.lists(codes, max_size=2),
+        rule=st.sampled_from(["FREQ=DAILY;INTERVAL=9", "FREQ=WEEKLY;COUNT=2", "FREQ=DAILY;BYHOUR=6,7"]),
+        in_s=st.sampled_from([60, 86_400]),
+    )
+    def work_recurs(self, affected: list[str], rule: str, in_s: int) -> None:
+        begins = (self.now + timedelta(seconds=in_s)).astimezone(self.zone).replace(tzinfo=None)
+        plan = recurrence.parse(
+            rule, zone="Europe/Warsaw", begins_local=begins, duration=timedelta(minutes=20)
+        )
+        new = series.NewSeries(Text("Prace", "Work"), SAID, affected, plan)
+        self._do(series.create, new, by="duty", policy=self.policy)
+
+    @rule(pick=picks, leave_announced=st.booleans())
+    def a_series_ends(self, pick: int, *, leave_announced: bool) -> None:
+        ids = self._all(select(Series.id).order_by(Series.created_at.desc()))
+        if pick < len(ids):
+            self._do(series.end, ids[pick], by="duty", policy=self.policy, leave_announced=leave_announced)
 
     @rule()
     def the_calendar_turns(self) -> None:
         self._do(maintenance.advance, policy=self.policy)
+        self._do(reminders.tell_due)
+        self._do(series.plan, policy=self.policy)
 
-    @rule(pick=picks, verb=st.sampled_from(["begin", "complete", "cancel"]))
+    @rule(
+        pick=picks,
+        begin_s=st.none() | st.sampled_from([30, 90_000]),
+        end_s=st.none() | st.sampled_from([60, 1200, 100_000]),
+    )
+    def the_work_gets_other_times(self, pick: int, begin_s: int | None, end_s: int | None) -> None:
+        if chosen := self._pick(NoticeKind.MAINTENANCE, pick):
+            begins_at, ends_at = (
+                None if seconds is None else self.now + timedelta(seconds=seconds)
+                for seconds in (begin_s, end_s)
+            )
+            self._do(
+                amendments.reschedule,
+                chosen,
+                by="duty",
+                policy=self.policy,
+                zone=self.zone,
+                begins_at=begins_at,
+                ends_at=ends_at,
+            )
+
+    @rule(pick=picks, cut=st.lists(codes, min_size=1, max_size=2))
+    def a_part_is_cancelled(self, pick: int, cut: list[str]) -> None:
+        if chosen := self._pick(NoticeKind.MAINTENANCE, pick):
+            self._do(amendments.cancel_part, chosen, cut, by="duty", policy=self.policy)
+
+    @rule(pick=picks, verb=st.sampled_from(["begin", "verify", "complete", "cancel"]))
     def a_person_moves_the_work(self, pick: int, verb: str) -> None:
         if chosen := self._pick(NoticeKind.MAINTENANCE, pick):
-            more: dict[str, Any] = {} if verb == "begin" else {"policy": self.policy}
+            more: dict[str, Any] = {} if verb in ("begin", "verify") else {"policy": self.policy}
             self._do(getattr(maintenance, verb), chosen, by="duty", **more)
 
     @rule(is_full=st.booleans())
@@ -376,6 +464,7 @@ class IncidentMachine(RuleBasedStateMachine):
         scene.a_child_shares_its_parents_incident()
         scene.no_duration_is_negative()
         scene.paper_ends_with_its_incident()
+        scene.planned_work_adds_up()
         for event in since(session, self.seen_seq, limit=1000):
             self.seen_seq = event.seq
             if event.kind.startswith("incident."):

@@ -22,7 +22,7 @@ def scheduled(story: Story, *codes: str, starts_h: float = 1, hours: float = 2) 
         begins_at,
         begins_at + timedelta(hours=hours),
     )
-    return story.db.run_now(maintenance.schedule, new, by="officer", now=story.now).id
+    return story.db.run_now(maintenance.schedule, new, by="officer", now=story.now, policy=story.policy).id
 
 
 def advance(story: Story) -> int:

@@ -99,7 +99,7 @@ def test_planned_work_lies_apart_soonest_first(story: Story) -> None:
             begins_at,
             begins_at + timedelta(hours=1),
         )
-        story.db.run_now(maintenance.schedule, new, by="officer", now=story.now)
+        story.db.run_now(maintenance.schedule, new, by="officer", now=story.now, policy=story.policy)
     snapshot = story.snapshot()
     assert [notice.name.en for notice in snapshot.planned] == ["In 24 h", "In 48 h"]
     assert snapshot.incidents == ()

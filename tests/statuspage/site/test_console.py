@@ -10,7 +10,7 @@ from statuspage.incidents.rules import ServiceStatus
 from statuspage.kernel import accounts, clock, config
 from statuspage.kernel.accounts import Role
 from statuspage.kernel.house import House
-from statuspage.kernel.panels import Panel
+from statuspage.kernel.panels import Panel, Parts
 from statuspage.kernel.web import COOKIE
 from statuspage.site import console
 from tests.statuspage.site.entrance import add, application, browser, sign_in
@@ -31,10 +31,10 @@ policy = "draft"
 
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    panels = [lambda _session: Panel("Requests", ("Status",), (("<b>7</b>",),), "none")]
+    parts = Parts(panels=[lambda _session: Panel("Requests", ("Status",), (("<b>7</b>",),), "none")])
     for role in (Role.VIEWER, Role.OPERATOR):
         add(house, role.value, role)
-    async with browser(application(house, console.routes(panels))) as client:
+    async with browser(application(house, console.routes(parts))) as client:
         yield client
 
 
@@ -65,7 +65,7 @@ async def test_an_operator_publishes_a_draft_and_a_viewer_does_not(
     for login, status in (("viewer", 403), ("operator", 303)):
         token = (await sign_in(client, login)).cookies[COOKIE]
         board = (await client.get("/en/console")).text
-        assert "Drafts waiting" in board
+        assert "The monitors found this" in board
         path = next(
             part.split('"')[0] for part in board.split('action="') if "/publish" in part.split('"')[0]
         )
@@ -73,4 +73,4 @@ async def test_an_operator_publishes_a_draft_and_a_viewer_does_not(
         assert user is not None
         assert (await client.post(path, data={"csrf": user.csrf})).status_code == status
     assert house.db.read_now(services.by_code, "OSOZ2").status == "major_outage"
-    assert "Drafts waiting" not in (await client.get("/en/console")).text
+    assert "The monitors found this" not in (await client.get("/en/console")).text

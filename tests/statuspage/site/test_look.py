@@ -19,6 +19,8 @@ from starlette.responses import HTMLResponse
 from starlette.responses import Response as Answer
 from starlette.routing import Route
 
+from monitors.answer_times import QUARTER, Period, Point, Series
+from monitors.graph import Words, svg
 from statuspage.incidents.snapshot import PageSnapshot
 from statuspage.kernel.web import Guard
 from statuspage.site import live, pages, wire
@@ -144,6 +146,20 @@ LOOKED_AT = [
 ]
 
 
+def graph_of_a_day() -> bytes:
+    """What the monitors' room answers for the picture on a service's page."""
+    begins_at = NOW - Period.DAY.length
+    points = tuple(
+        Point(begins_at + i * QUARTER, QUARTER, 40.0 + i % 7, 90.0 + i % 5, 200.0, 30, 0) for i in range(96)
+    )
+    whole = Point(begins_at, Period.DAY.length, 43.0, 93.0, 200.0, 96 * 30, 0)
+    words = Words("NCTS2", "NCTS2", "")
+    return svg(Series(Period.DAY, begins_at, NOW, points, whole), words, "pl", HOUSE.settings.zone)
+
+
+GRAPH = graph_of_a_day()
+
+
 class Site:
     """The pages, their files and the live feed on loopback; `/{scene}` in a cookie-free, real server."""
 
@@ -168,6 +184,8 @@ class Site:
         if path in self._assets:
             content, content_type = self._assets[path]
             return Answer(content, media_type=content_type)
+        if path.endswith("/latency/24h.svg"):
+            return Answer(GRAPH, media_type="image/svg+xml")
         language, _, rest = path[1:].partition("/")
         text = pages.render(self.scenes[self.scene], f"/{rest}", language, HOUSE, now=NOW)
         return Answer(status_code=404) if text is None else HTMLResponse(text)
@@ -248,6 +266,9 @@ def test_nothing_stands_in_anybodys_way(site: Site, browser: Browser, language: 
         for scenario, path in LOOKED_AT:
             site.show(scenario)
             page.goto(f"{site.url}/{language}{path}")
+            page.evaluate(
+                "document.querySelectorAll('details').forEach((details) => { details.open = true; })"
+            )
             results = axe.run(page)
             assert results.violations_count == 0, f"{scenario} {path}: {results.generate_report()}"
             assert wide(page) == 0, f"{scenario} {path} scrolls sideways"
@@ -353,7 +374,9 @@ def test_it_works_without_javascript(site: Site, browser: Browser, language: str
         expect(page.locator("#mine, .filter").first).to_be_hidden()
         expect(page.locator(".star, .copy")).to_have_count(0)
         page.locator("#services a", has_text="NCTS2").click()
-        expect(page.locator("tbody tr")).to_have_count(1)
+        expect(page.locator("#outages tbody tr")).to_have_count(1)
+        page.locator("#days summary").click()
+        expect(page.locator("#days tbody tr").last).to_be_visible()
         page.locator("article a").first.click()
         assert page.url.endswith(f"/{language}/incidents/{incident.id}")
         page.locator("#edits summary").click()
@@ -361,6 +384,27 @@ def test_it_works_without_javascript(site: Site, browser: Browser, language: str
         page.locator(".language").click()
         other = "en" if language == "pl" else "pl"
         assert page.url.endswith(f"/{other}/incidents/{incident.id}")
+        assert complaints == []
+
+
+@pytest.mark.browser
+def test_the_bar_leads_by_keyboard_to_the_line_of_the_table(site: Site, browser: Browser) -> None:
+    site.show("one down")
+    with opened(browser) as (context, complaints):
+        page = context.new_page()
+        page.goto(f"{site.url}/pl/services/NCTS2")
+        link = page.locator(".big-bar a")
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if link.evaluate("link => link === document.activeElement"):
+                break
+        expect(link).to_be_focused()
+        assert link.locator("rect").evaluate("rect => getComputedStyle(rect).stroke") != "none", (
+            "it can be seen"
+        )
+        page.keyboard.press("Enter")
+        expect(page.locator("#days tbody tr").first).to_be_visible()
+        expect(page.locator("tr:target th")).to_have_text("dziś")
         assert complaints == []
 
 

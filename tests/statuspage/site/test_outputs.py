@@ -13,6 +13,7 @@ from statuspage.kernel.db import Database
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import Catalogues
 from statuspage.kernel.net import Network
+from statuspage.kernel.prepared import PAGE, prepare
 from statuspage.kernel.security import Signer
 from statuspage.site import pages
 from statuspage.site.outputs import Edition, Front
@@ -69,6 +70,7 @@ async def test_api_and_feeds_take_a_language_and_ignore_what_they_do_not_know(
     assert (await client.get("/api/v2/summary.json?lang=xx&cb=1")).text == default.text
     assert (await client.get("/api/v2/summary.json?lang=en")).text != default.text
     assert default.headers["access-control-allow-origin"] == "*"
+    assert default.headers["cross-origin-resource-policy"] == "cross-origin"
     assert "max-age=10" in default.headers["cache-control"]
     for path in ("/history.atom", "/history.rss", "/history.ics"):
         assert (await client.get(path)).status_code == 200
@@ -118,6 +120,18 @@ def test_the_static_site_holds_the_same_bytes_with_compressed_twins(edition: Edi
     assert (tmp_path / "api/v2/summary.json").read_bytes() == summary.body
     for path in pages.assets():
         assert (tmp_path / path.lstrip("/")).exists()
+
+
+def test_what_other_rooms_show_is_written_beside_it_and_removed_with_it(
+    edition: Edition, tmp_path: Path
+) -> None:
+    graph = prepare(b"<svg/>", "image/svg+xml", cache=PAGE)
+    path = "pl/services/NCTS2/latency/24h.svg"
+    write(edition, tmp_path, default_language="pl", further=[(path, graph)])
+    assert (tmp_path / path).read_bytes() == b"<svg/>"
+    write(edition, tmp_path, default_language="pl")
+    assert not (tmp_path / path).exists()
+    assert (tmp_path / "pl/services/NCTS2/index.html").exists()
 
 
 def test_writing_again_removes_what_is_no_longer_public_and_nothing_else(

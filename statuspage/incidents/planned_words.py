@@ -1,0 +1,60 @@
+"""What page, mails and feeds say of planned work in the same words: how early it was announced."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from statuspage.incidents.announcement import Announcement, Window
+from statuspage.kernel.i18n import Catalogues
+
+_HOUR = timedelta(hours=1)
+_IN_HOURS = timedelta(days=3)  # shorter stretches are said in hours: the rule is "48 hours", not "2 days"
+
+
+def announcement(
+    said: Announcement,
+    window: Window,
+    catalogues: Catalogues,
+    language: str,
+    show: Callable[[Window], str],
+) -> str:
+    """`announced 5 days ahead`, or that it was announced too late and does not count as announced unavailability.
+
+    `show` writes a window as the place does; it is asked for the parts of an extension.
+    """
+
+    def say(message: str, **values: str) -> str:
+        return catalogues.gettext(language, message).format(**values)
+
+    ahead = length(said.ahead, catalogues, language)
+    if said.excused is None:
+        return say(
+            _("announced less than {ahead} ahead: does not count as announced unavailability"), ahead=ahead
+        )
+    early = length(said.excused.begins_at - said.announced_at, catalogues, language)
+    told = say(_("announced {early} ahead"), early=early)
+    parts = [show(part) for part in said.late_parts(window)]
+    if not parts:
+        return told
+    late = say(
+        _("{part} was announced less than {ahead} ahead: it does not count as announced unavailability"),
+        part=", ".join(parts),
+        ahead=ahead,
+    )
+    return f"{told}; {late}"
+
+
+def length(duration: timedelta, catalogues: Catalogues, language: str) -> str:
+    """`5 days`, `48 hours`, `90 minutes`: whole ones, never rounded up."""
+    if duration >= _IN_HOURS:
+        n = duration // timedelta(days=1)
+        return catalogues.ngettext(language, "%(num)s day", "%(num)s days", n) % {"num": n}
+    if duration >= 2 * _HOUR or duration == _HOUR:
+        n = duration // _HOUR
+        return catalogues.ngettext(language, "%(num)s hour", "%(num)s hours", n) % {"num": n}
+    n = duration // timedelta(minutes=1)
+    return catalogues.ngettext(language, "%(num)s minute", "%(num)s minutes", n) % {"num": n}
+
+
+def _(message: str) -> str:
+    """Marks a message for translation."""
+    return message

@@ -1,0 +1,144 @@
+"""Drafts: what waits to be published, by a second person or at its time. A draft's page shows what would be seen."""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Route
+
+from statuspage.incidents import acts
+from statuspage.incidents.tables import Act
+from statuspage.kernel import clock, config, web
+from statuspage.kernel.accounts import Role
+from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound
+from statuspage.kernel.i18n import LANGUAGES
+from statuspage.kernel.localtime import NoSuchTime, read_local
+from statuspage.kernel.panels import Parts
+from statuspage.site.composer import Preview, rehearse_act
+from statuspage.site.composition import Problem, Typed, problem_of
+
+
+def routes(parts: Parts) -> list[BaseRoute]:
+    """The list, a draft, and what is done with it."""
+
+    async def listed(request: Request) -> Response:
+        await web.require(request, Role.VIEWER)
+        found = await web.house(request).db.read(acts.listed)
+        return web.render(request, "console/drafts.html", {"acts": found, "content_of": acts.content_of})
+
+    async def draft(request: Request) -> Response:
+        await web.require(request, Role.OPERATOR)
+        return await _show(request, parts)
+
+    async def act(request: Request) -> Response:
+        return await _act(request, parts)
+
+    return [
+        Route("/console/drafts", listed),
+        Route("/console/drafts/{id}", draft),
+        Route("/console/drafts/{id}", act, methods=["POST"]),
+    ]
+
+
+async def _show(
+    request: Request,
+    parts: Parts,
+    *,
+    typed: Typed | None = None,
+    problem: Problem | None = None,
+    failed: str = "",
+    needs_second: bool = False,
+    status: int = 200,
+) -> Response:
+    house, user, now = web.house(request), request.scope["user"], clock.now()
+    found = await house.db.read(acts.get_open, request.path_params["id"])
+    preview: Preview | None = None
+    flaw = ""
+    try:
+        preview = await rehearse_act(house, parts, found.id, by=user.login, now=now)
+    except Error as error:  # as it stands it cannot be published: say why, and let it be edited
+        flaw = str(error)
+    context = {
+        "act": found,
+        "content": acts.content_of(found),
+        "preview": preview,
+        "flaw": flaw,
+        "typed": typed or Typed(),
+        "problems": [problem] if problem else [],
+        "problem_of": {problem.field: problem} if problem else {},
+        "failed": failed,
+        "needs_second": needs_second or await _is_for_another(request, found),
+        "page_languages": LANGUAGES,
+        "done": request.query_params.get("done", ""),
+    }
+    return web.render(request, "console/draft.html", context, status=status)
+
+
+async def _is_for_another(request: Request, act: Act) -> bool:
+    """Whether who looks has written it, and it takes two."""
+    house, user = web.house(request), request.scope["user"]
+    if user.login != act.edited_by:
+        return False
+    policy = house.settings.incidents
+    return await house.db.read(acts.needs_second, acts.content_of(act), policy=policy)
+
+
+async def _act(request: Request, parts: Parts) -> Response:
+    user = await web.require(request, Role.OPERATOR)
+    typed = Typed({key: [value] for key, value in (await web.form(request)).items()})
+    try:
+        where = await _do(request, typed, user.login)
+    except NoSuchTime as error:
+        problem = Problem("publish_at", error.message, error.choices)
+        return await _show(request, parts, typed=typed, problem=problem, status=422)
+    except Invalid as error:
+        return await _show(request, parts, typed=typed, problem=problem_of(error), status=422)
+    except Forbidden:
+        return await _show(request, parts, typed=typed, needs_second=True, status=403)
+    except Conflict as error:
+        await web.house(request).db.read(acts.get_open, request.path_params["id"])  # over: that is the answer
+        return await _show(request, parts, typed=typed, failed=str(error), status=409)
+    return web.redirect(request, where)
+
+
+async def _do(request: Request, typed: Typed, login: str) -> str:
+    """Do it; returns where to go then."""
+    house, id, now = web.house(request), request.path_params["id"], clock.now()
+    policy = house.settings.incidents
+    match typed("do"):
+        case "publish":
+            notice = await house.db.run(
+                _perform_version, id, typed("version"), login, typed("break_glass"), now=now, policy=policy
+            )
+            return f"/console/incidents/{notice}?done=published"
+        case "hand_over":
+            await house.db.run(acts.hand_over, id)
+            return f"/console/drafts/{id}?done=handed_over"
+        case "schedule":
+            at = read_local(typed("publish_at"), house.settings.zone, choice=typed("publish_at-choice"))
+            if at is None:
+                raise Invalid("publish_at", "say when")
+            await house.db.run(acts.schedule, id, at, by=login, now=now, policy=policy)
+            return f"/console/drafts/{id}?done=scheduled"
+        case "drop":
+            await house.db.run(acts.drop, id, by=login, now=now)
+            return "/console/drafts"
+    raise NotFound("there is no such act")
+
+
+def _perform_version(
+    session: Session,
+    id: str,
+    version: str,
+    login: str,
+    break_glass: str,
+    *,
+    now: datetime,
+    policy: config.Incidents,
+) -> str:
+    """Publish what was read: not what somebody has changed meanwhile."""
+    act = acts.get_open(session, id)
+    if str(act.version) != version:
+        raise Conflict(f"{act.edited_by} has edited this draft since you opened it; read it again")
+    return acts.perform(session, id, by=login, now=now, policy=policy, break_glass=break_glass).id
