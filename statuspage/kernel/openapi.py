@@ -99,7 +99,12 @@ def _responses(operation: Operation) -> dict[str, Any]:
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
     return [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": _pattern(name)}}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string", "pattern": _pattern(name)},
+        }
         for name in _PARAMETER.findall(operation.path)
     ]
 

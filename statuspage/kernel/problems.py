@@ -24,9 +24,7 @@ class Unauthorized(Error):
     """No token, or one that is not good: unknown, expired and revoked ones are told apart by nobody."""
 
     def __init__(self, *, was_given: bool) -> None:
-        super().__init__(
-            "the token is not good" if was_given else "send a token: Authorization: Bearer …"
-        )
+        super().__init__("the token is not good" if was_given else "send a token: Authorization: Bearer …")
         self.was_given = was_given
 
 
@@ -42,14 +40,14 @@ class Malformed(Invalid):
     """The request does not follow the document: not JSON, an unknown field, a value of the wrong form."""
 
 
-class FieldError(Shown):
+class FieldError(Shown, frozen=True, kw_only=True):
     """One field that is wrong, and what to do."""
 
     field: str
     reason: str
 
 
-class Problem(Shown):
+class Problem(Shown, frozen=True, kw_only=True):
     """An error (RFC 9457). `current` is what stands there now, where that is what the request ran into."""
 
     type: str

@@ -233,5 +233,3 @@ def _name_in_body(operation: Operation, error: Invalid) -> str:
     if name and language in ("pl", "en"):
         return f"{operation.fields.get(name, name)}.{language}"
     return operation.fields.get(error.field, error.field)
-
-

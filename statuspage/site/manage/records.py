@@ -64,9 +64,7 @@ class _Parts:
 
     def _of(self, table: Any, order: Any) -> dict[str, list[Any]]:
         found: dict[str, list[Any]] = defaultdict(list)
-        for row in self._session.scalars(
-            select(table).where(table.notice_id.in_(self._ids)).order_by(order)
-        ):
+        for row in self._session.scalars(select(table).where(table.notice_id.in_(self._ids)).order_by(order)):
             found[row.notice_id].append(row)
         return found
 
@@ -107,13 +105,21 @@ def _maintenance(notice: tables.Notice, parts: _Parts) -> shapes.Maintenance:
         version=notice.version,
         name=Text(pl=notice.name_pl, en=notice.name_en),
         status=MaintenanceStatus(notice.status),
+        is_by_hand=notice.by_hand,
         begins_at=notice.scheduled_for,
         ends_at=notice.scheduled_until,
         began_at=notice.began_at,
         ended_at=notice.ended_at,
         resolved_at=notice.resolved_at,
         updated_at=notice.updated_at,
-        services=[_affected(row, parts.codes) for row in parts.affected[notice.id]],
+        services=[
+            shapes.Planned(
+                code=parts.codes[row.service_id],
+                status=ServiceStatus(row.status),
+                cancelled_at=row.cancelled_at,
+            )
+            for row in parts.affected[notice.id]
+        ],
         updates=[_update(row) for row in parts.updates[notice.id]],
         revisions=[_revision(row) for row in parts.revisions[notice.id]],
     )
@@ -268,6 +274,7 @@ def template(row: tables.Template) -> shapes.Template:
         title=Text(pl=row.title_pl, en=row.title_en),
         text=Text(pl=row.text_pl, en=row.text_en),
         status=IncidentStatus(row.status) if row.status else None,
+        position=row.position,
     )
 
 

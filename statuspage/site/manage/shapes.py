@@ -29,35 +29,35 @@ Limit = Annotated[int, Meta(ge=1, le=100)]
 # --- what is said ---
 
 
-class Title(Given):
+class Title(Given, frozen=True, kw_only=True):
     """One line in both languages; one of them is enough."""
 
     pl: Line = ""
     en: Line = ""
 
 
-class Message(Given):
+class Message(Given, frozen=True, kw_only=True):
     """Markdown in both languages; one of them is enough."""
 
     pl: Prose = ""
     en: Prose = ""
 
 
-class Note(Given):
+class Note(Given, frozen=True, kw_only=True):
     """A shorter text in both languages."""
 
     pl: Part = ""
     en: Part = ""
 
 
-class ScopeGiven(Given):
+class ScopeGiven(Given, frozen=True, kw_only=True):
     """The functions and channels of a service that are affected; none named: all."""
 
     functions: Words = ()
     channels: Words = ()
 
 
-class HandlingGiven(Given):
+class HandlingGiven(Given, frozen=True, kw_only=True):
     """What becomes of messages sent in a window; without a service: of all that are affected."""
 
     handling: MessageHandling
@@ -67,7 +67,7 @@ class HandlingGiven(Given):
     text: Note = msgspec.field(default_factory=Note)
 
 
-class FallbackGiven(Given):
+class FallbackGiven(Given, frozen=True, kw_only=True):
     """A declaration about paper. Without a reference a permission takes the next one of the series."""
 
     service: Code
@@ -86,7 +86,7 @@ Fallbacks = Annotated[tuple[FallbackGiven, ...], Meta(max_length=100)]
 Scopes = Annotated[dict[Code, ScopeGiven], Meta(max_length=500)]
 
 
-class Evidence(Given):
+class Evidence(Given, frozen=True, kw_only=True):
     """What is null stays as it is; what is given replaces what was said before."""
 
     scope: Scopes | None = None
@@ -95,7 +95,7 @@ class Evidence(Given):
     next_update_at: Instant | None = None
 
 
-class OpenGiven(Evidence):
+class OpenGiven(Evidence, frozen=True, kw_only=True):
     """A new incident. With `ended_at` it is entered afterwards: it is over, and nobody is alerted."""
 
     name: Title
@@ -110,10 +110,13 @@ class OpenGiven(Evidence):
     break_glass: Annotated[Line, Meta(description="Why no second person can publish it.")] = ""
 
 
-class UpdateGiven(Evidence):
+class UpdateGiven(Evidence, frozen=True, kw_only=True):
     """Something new about an incident. `seen` is the newest update that its author had read."""
 
     text: Message
+    name: Annotated[Title, Meta(description="Another title, if it changes.")] = msgspec.field(
+        default_factory=Title
+    )
     status: IncidentStatus | None = None
     services: Statuses = msgspec.field(default_factory=dict)
     fallbacks: Fallbacks = ()
@@ -123,7 +126,7 @@ class UpdateGiven(Evidence):
     break_glass: Line = ""
 
 
-class ResolveGiven(Given):
+class ResolveGiven(Given, frozen=True, kw_only=True):
     """The word that it is over."""
 
     text: Message
@@ -131,13 +134,13 @@ class ResolveGiven(Given):
     break_glass: Line = ""
 
 
-class RewordGiven(Given):
+class RewordGiven(Given, frozen=True, kw_only=True):
     """Other words, or the missing translation, for an update. Nobody is alerted again."""
 
     text: Message
 
 
-class CorrectionGiven(Given):
+class CorrectionGiven(Given, frozen=True, kw_only=True):
     """Other times of an incident; the old ones stay visible."""
 
     began_at: Instant | None = None
@@ -146,28 +149,28 @@ class CorrectionGiven(Given):
     deliver: bool = False
 
 
-class MergeGiven(Given):
+class MergeGiven(Given, frozen=True, kw_only=True):
     """The incident that this one is part of."""
 
     into: Id
     text: Message | None = None
 
 
-class DeclareGiven(FallbackGiven):
+class DeclareGiven(FallbackGiven, frozen=True, kw_only=True):
     """A declaration with its own word on the incident; without a text a fitting one is written."""
 
     text: Message | None = None
     deliver: bool = True
 
 
-class WithdrawGiven(Given):
+class WithdrawGiven(Given, frozen=True, kw_only=True):
     """The end of a permission; without a text a fitting one is written."""
 
     text: Message | None = None
     deliver: bool = True
 
 
-class ActGiven(Evidence):
+class ActGiven(Evidence, frozen=True, kw_only=True):
     """What an act says: a draft may be incomplete. `incident` belongs to an update or a resolution."""
 
     kind: ActKind
@@ -185,19 +188,19 @@ class ActGiven(Evidence):
     seen: Id | None = None
 
 
-class ScheduleGiven(Given):
+class ScheduleGiven(Given, frozen=True, kw_only=True):
     """When an act is published by itself."""
 
     publish_at: Instant
 
 
-class PerformGiven(Given):
+class PerformGiven(Given, frozen=True, kw_only=True):
     """Publish an act now."""
 
     break_glass: Line = ""
 
 
-class MaintenanceGiven(Given):
+class MaintenanceGiven(Given, frozen=True, kw_only=True):
     """Planned work."""
 
     name: Title
@@ -205,15 +208,33 @@ class MaintenanceGiven(Given):
     services: Codes
     begins_at: Instant
     ends_at: Instant
+    by_hand: Annotated[bool, Meta(description="An officer begins and completes it; the clock does not.")] = (
+        False
+    )
 
 
-class StepGiven(Given):
+class RescheduleGiven(Given, frozen=True, kw_only=True):
+    """Another end, and another beginning while the work has not begun; what is null stays."""
+
+    begins_at: Instant | None = None
+    ends_at: Instant | None = None
+    text: Message | None = None
+
+
+class CancelGiven(Given, frozen=True, kw_only=True):
+    """The work is called off: all of it, or for these services alone."""
+
+    services: Codes = ()
+    text: Message | None = None
+
+
+class StepGiven(Given, frozen=True, kw_only=True):
     """A step of planned work; without a text the usual one is written."""
 
     text: Message | None = None
 
 
-class TemplateGiven(Given):
+class TemplateGiven(Given, frozen=True, kw_only=True):
     """Prepared words; `{service}`, `{began}`, `{next_update}`, `{reference}` and `{page}` are filled in."""
 
     name: Line
@@ -221,12 +242,13 @@ class TemplateGiven(Given):
     title: Title = msgspec.field(default_factory=Title)
     text: Message = msgspec.field(default_factory=Message)
     status: IncidentStatus | None = None
+    position: Annotated[int, Meta(ge=0, le=10_000, description="The first of its kind is proposed.")] = 0
 
 
 # --- what is asked for ---
 
 
-class IncidentsAsked(Given):
+class IncidentsAsked(Given, frozen=True, kw_only=True):
     """Filters of the list."""
 
     standing: Standing | None = None
@@ -237,7 +259,7 @@ class IncidentsAsked(Given):
     limit: Limit = 20
 
 
-class MaintenanceAsked(Given):
+class MaintenanceAsked(Given, frozen=True, kw_only=True):
     """Filters of the list."""
 
     service: Code | None = None
@@ -245,7 +267,7 @@ class MaintenanceAsked(Given):
     limit: Limit = 20
 
 
-class AudienceAsked(Given):
+class AudienceAsked(Given, frozen=True, kw_only=True):
     """Services that something affects."""
 
     services: Annotated[tuple[Code, ...], Meta(min_length=1, max_length=500)]
@@ -254,14 +276,14 @@ class AudienceAsked(Given):
 # --- what is shown ---
 
 
-class Text(Shown):
+class Text(Shown, frozen=True, kw_only=True):
     """A text in both languages; an empty one is still to be translated."""
 
     pl: str
     en: str
 
 
-class Affected(Shown):
+class Affected(Shown, frozen=True, kw_only=True):
     """A service in a notice."""
 
     code: str
@@ -273,7 +295,15 @@ class Affected(Shown):
     channels: list[str]
 
 
-class Handling(Shown):
+class Planned(Shown, frozen=True, kw_only=True):
+    """A service in planned work, or taken out of it."""
+
+    code: str
+    status: ServiceStatus
+    cancelled_at: Instant | None
+
+
+class Handling(Shown, frozen=True, kw_only=True):
     """What becomes of messages."""
 
     handling: MessageHandling
@@ -285,7 +315,7 @@ class Handling(Shown):
     declared_at: Instant
 
 
-class Fallback(Shown):
+class Fallback(Shown, frozen=True, kw_only=True):
     """A declaration about paper; `is_current` until another one replaces it."""
 
     id: str
@@ -305,7 +335,7 @@ class Fallback(Shown):
     is_current: bool
 
 
-class Update(Shown):
+class Update(Shown, frozen=True, kw_only=True):
     """What was said."""
 
     id: str
@@ -317,7 +347,7 @@ class Update(Shown):
     is_delivered: bool
 
 
-class Revision(Shown):
+class Revision(Shown, frozen=True, kw_only=True):
     """What stood there before it was changed."""
 
     at: Instant
@@ -326,7 +356,7 @@ class Revision(Shown):
     before: dict[str, str | None]
 
 
-class Incident(Shown):
+class Incident(Shown, frozen=True, kw_only=True):
     """An incident with everything that was said of it, newest first."""
 
     id: str
@@ -355,39 +385,40 @@ class Incident(Shown):
     revisions: list[Revision]
 
 
-class Maintenance(Shown):
+class Maintenance(Shown, frozen=True, kw_only=True):
     """Planned work with everything that was said of it, newest first."""
 
     id: str
     version: int
     name: Text
     status: MaintenanceStatus
+    is_by_hand: bool
     begins_at: Instant | None
     ends_at: Instant | None
     began_at: Instant
     ended_at: Instant | None
     resolved_at: Instant | None
     updated_at: Instant
-    services: list[Affected]
+    services: list[Planned]
     updates: list[Update]
     revisions: list[Revision]
 
 
-class IncidentPage(Shown):
+class IncidentPage(Shown, frozen=True, kw_only=True):
     """`next` is the `after` of the next page; null at the end."""
 
     incidents: list[Incident]
     next: str | None
 
 
-class MaintenancePage(Shown):
+class MaintenancePage(Shown, frozen=True, kw_only=True):
     """`next` is the `after` of the next page; null at the end."""
 
     maintenance: list[Maintenance]
     next: str | None
 
 
-class Act(Shown):
+class Act(Shown, frozen=True, kw_only=True):
     """Something prepared for publication. `content` is what was written, in the form it is sent in."""
 
     id: str
@@ -407,13 +438,13 @@ class Act(Shown):
     failed: str
 
 
-class ActList(Shown):
+class ActList(Shown, frozen=True, kw_only=True):
     """Acts that are not over, newest first, two hundred at most."""
 
     acts: list[Act]
 
 
-class Service(Shown):
+class Service(Shown, frozen=True, kw_only=True):
     """A service, what is published of it and what monitors last knew."""
 
     code: str
@@ -429,13 +460,13 @@ class Service(Shown):
     parents: list[str]
 
 
-class ServiceList(Shown):
+class ServiceList(Shown, frozen=True, kw_only=True):
     """In page order."""
 
     services: list[Service]
 
 
-class Template(Shown):
+class Template(Shown, frozen=True, kw_only=True):
     """Prepared words."""
 
     id: str
@@ -444,15 +475,16 @@ class Template(Shown):
     title: Text
     text: Text
     status: IncidentStatus | None
+    position: int
 
 
-class TemplateList(Shown):
-    """By name."""
+class TemplateList(Shown, frozen=True, kw_only=True):
+    """In the order in which they are proposed."""
 
     templates: list[Template]
 
 
-class Audience(Shown):
+class Audience(Shown, frozen=True, kw_only=True):
     """How many subscribers would be told."""
 
     count: int

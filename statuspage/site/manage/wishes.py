@@ -93,6 +93,7 @@ def update(incident_id: str, said: shapes.UpdateGiven) -> Content:
     return Content(
         kind=ActKind.UPDATE,
         notice_id=incident_id,
+        name=text(said.name),
         text=text(said.text),
         services=said.services,
         status=said.status,
