@@ -123,12 +123,20 @@ def _query(operation: Operation, of_queries: dict[str, Any]) -> list[dict[str, A
             "name": name,
             "in": "query",
             "required": name in schema.get("required", ()),
-            "schema": of_field,
+            "schema": _said_or_not(of_field),
         }
         if of_field.get("type") == "array":
             parameter |= {"style": "form", "explode": False}
         found.append(parameter)
     return found
+
+
+def _said_or_not(schema: dict[str, Any]) -> dict[str, Any]:
+    """A query cannot say null: a parameter is given or left out."""
+    if "anyOf" not in schema:
+        return schema
+    (said,) = (each for each in schema["anyOf"] if each != {"type": "null"})
+    return dict(said)
 
 
 def _headers(operation: Operation) -> list[dict[str, Any]]:

@@ -41,7 +41,7 @@ def mount(house: House, operations: Sequence[Operation]) -> BaseRoute:
     rest = Rest(house, operations)
     app = Starlette(
         routes=rest.routes(),
-        exception_handlers={HTTPException: problem_of, Error: problem_of, Exception: problem_of},
+        exception_handlers={HTTPException: problem_of, Error: problem_of},
     )
     app.router.redirect_slashes = False
     return Mount(ROOT, app=app)
@@ -92,6 +92,8 @@ class Rest:
                 if isinstance(error, Unavailable):
                     log.warning("manage.unavailable", path=request.scope["path"], reason=str(error))
                 return problems.answer(error)
+            except Exception as error:
+                return problem_of(request, error)
 
         return endpoint
 

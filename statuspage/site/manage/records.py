@@ -45,6 +45,11 @@ def maintenance(session: Session, notice: tables.Notice) -> shapes.Maintenance:
     return maintenances(session, [notice])[0]
 
 
+def _codes(session: Session) -> dict[str, str]:
+    """By id; of services that left the catalogue, too."""
+    return {id: code for id, code in session.execute(select(tables.Service.id, tables.Service.code))}
+
+
 class _Parts:
     """What belongs to the notices with these ids, by notice."""
 
@@ -52,9 +57,7 @@ class _Parts:
         session.flush()
         self._session = session
         self._ids = ids
-        self.codes: dict[str, str] = {
-            id: code for id, code in session.execute(select(tables.Service.id, tables.Service.code))
-        }
+        self.codes = _codes(session)
         self.affected = self._of(tables.NoticeService, tables.NoticeService.added_at)
         self.unaffected = self._of(tables.NoticeUnaffected, tables.NoticeUnaffected.service_id)
         self.handlings = self._of(tables.Handling, tables.Handling.id)
@@ -280,7 +283,7 @@ def template(row: tables.Template) -> shapes.Template:
 
 def services(session: Session) -> list[shapes.Service]:
     """Every service of the catalogue in page order."""
-    codes = dict(session.execute(select(tables.Service.id, tables.Service.code)).tuples().all())
+    codes = _codes(session)
     parents: dict[str, list[str]] = defaultdict(list)
     for edge in session.scalars(select(tables.ServiceParent)):
         parents[edge.child_id].append(codes[edge.parent_id])
