@@ -124,8 +124,11 @@ def is_told(*, state: str, all_services: bool, chosen: Collection[str], service_
 
 
 def due_at(published_at: datetime, author: str, *, recall_window: timedelta) -> datetime:
-    """When an update may be sent: what a person wrote waits, monitors, the clock and the CLI do not."""
-    by_machine = author in ("monitor", "schedule") or author.startswith("cli:")
+    """When an update may be sent: what a person wrote waits, monitors, the clock, the CLI and programs do not.
+
+    Nobody sits before a program to recall its slip: who wants a pause for thought writes a draft with it.
+    """
+    by_machine = author in ("monitor", "schedule") or author.startswith(("cli:", "api:"))
     return published_at if by_machine else published_at + recall_window
 
 

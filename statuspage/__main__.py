@@ -10,6 +10,7 @@ import statuspage.declarations  # noqa: F401 - adds its commands to `incident`
 from statuspage import __version__
 from statuspage.administrator import audit, user
 from statuspage.cli import config_option, database_of, now, settings_of
+from statuspage.credentials import token
 from statuspage.kernel.errors import Error, Invalid
 from statuspage.officer import incident
 from statuspage.planner import maintenance
@@ -42,6 +43,7 @@ cli.add_command(incident)
 cli.add_command(maintenance)
 cli.add_command(user)
 cli.add_command(audit)
+cli.add_command(token)
 
 # --- running ---
 

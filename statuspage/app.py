@@ -28,6 +28,7 @@ import monitors.catalogue
 import monitors.checks
 import monitors.history
 import monitors.latency_pages
+import monitors.manage
 import monitors.web
 import notifiers.broadcasts
 import notifiers.preview
@@ -45,18 +46,30 @@ from statuspage.incidents import catalogue, maintenance
 from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshots import SnapshotBuilder
 from statuspage.jobs import Calendar
-from statuspage.kernel import clock, config, lock, logs, memory, statements
+from statuspage.kernel import clock, config, lock, logs, memory, rest, statements
 from statuspage.kernel.db import Base, Database
 from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound, Unavailable
 from statuspage.kernel.house import House, SignInHint
 from statuspage.kernel.i18n import Catalogues, Language
 from statuspage.kernel.net import Network
+from statuspage.kernel.operations import Operation
 from statuspage.kernel.panels import Panel, Parts
 from statuspage.kernel.prepared import Prepared
 from statuspage.kernel.security import Signer, load_or_make_secret
 from statuspage.kernel.tasks import keep_running
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
-from statuspage.site import account, archive, audit_trail, console, live, news_console, signin, staff, wire
+from statuspage.site import (
+    account,
+    archive,
+    audit_trail,
+    console,
+    live,
+    manage,
+    news_console,
+    signin,
+    staff,
+    wire,
+)
 from statuspage.site.copies import Copies
 from statuspage.site.live import Live
 from statuspage.site.outputs import Edition, Front
@@ -181,6 +194,7 @@ class Application:
                 *audit_trail.routes(),
                 *news_console.routes(),
                 *archive.routes(self._view),
+                rest.mount(self.house, manage_operations()),
                 *notifiers.web.routes(),
                 *tickets.portal.routes(),
                 *tickets.console.routes(),
@@ -262,6 +276,14 @@ def planned_panel(session: Session, page: config.Page, *, now: datetime) -> Pane
         rows=tuple(rows),
         empty="None is overdue.",
     )
+
+
+def manage_operations() -> list[Operation]:
+    """Everything that the management API does, of all rooms."""
+    return [
+        *manage.operations(notifiers.broadcasts.count_audience),
+        *monitors.manage.operations(),
+    ]
 
 
 async def healthz(_request: Request) -> Response:

@@ -3,7 +3,7 @@
 from monitors import tables as monitors
 from notifiers import tables as notifiers
 from statuspage.incidents import tables as incidents
-from statuspage.kernel import accounts, attempts, audit, events, otp
+from statuspage.kernel import accounts, attempts, audit, events, idempotency, otp, tokens
 from statuspage.kernel.db import Base
 from tickets import tables as tickets
 
@@ -13,6 +13,8 @@ ROOMS = (
     accounts,
     attempts,
     otp,
+    tokens,
+    idempotency,
     incidents,
     monitors,
     notifiers,

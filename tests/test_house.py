@@ -46,6 +46,7 @@ EDGES = {
     "statuspage/app.py",
     "statuspage/jobs.py",
     "statuspage/kernel/clock.py",
+    "statuspage/kernel/rest.py",
     "statuspage/kernel/web.py",
     "statuspage/site/account.py",
     "statuspage/site/console.py",

@@ -237,9 +237,16 @@ _STATUS: dict[type[Exception], int] = {
 }
 
 
+def status_of(error: Exception) -> int:
+    """The HTTP status that says this error; 500 for a fault of ours."""
+    if isinstance(error, HTTPException):
+        return error.status_code
+    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), 500)
+
+
 def answer_error(request: Request, error: Exception) -> Response:
     """An error in words, in the reader's language, as a page or as JSON for the API."""
-    status = error.status_code if isinstance(error, HTTPException) else _STATUS.get(type(error), 500)
+    status = status_of(error)
     headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}  # Allow, of a 405
     if isinstance(error, TooMany):
         headers["Retry-After"] = str(error.retry_after_s)

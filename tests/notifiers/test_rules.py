@@ -59,7 +59,16 @@ def test_only_active_subscribers_of_an_affected_service_are_told(
 
 
 @pytest.mark.parametrize(
-    ("author", "wait_s"), [("monitor", 0), ("schedule", 0), ("cli:ewa", 0), ("ewa", 30), ("clive", 30)]
+    ("author", "wait_s"),
+    [
+        ("monitor", 0),
+        ("schedule", 0),
+        ("cli:ewa", 0),
+        ("api:gate", 0),
+        ("ewa", 30),
+        ("clive", 30),
+        ("apia", 30),
+    ],
 )
 def test_only_what_a_person_wrote_in_the_console_waits_to_be_recalled(author: str, wait_s: int) -> None:
     due_at = rules.due_at(NOW, author, recall_window=timedelta(seconds=30))
