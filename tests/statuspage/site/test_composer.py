@@ -160,6 +160,7 @@ async def test_an_error_names_its_field_and_keeps_everything_that_was_typed(
     assert f'id="{field}-error"' in answer.text
     sent = {**EVERYTHING, **wrong}
     kept = fields_of(answer.text, "/console/compose")
+    del sent["told"]  # counted anew
     for name, value in sent.items():
         expected = [value] if isinstance(value, str) else value
         assert sorted(kept.get(name.replace("__", "-"), [""])) == sorted(expected), name
