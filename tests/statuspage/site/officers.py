@@ -135,12 +135,14 @@ def parts(count: int = 12_345) -> Parts:
 
 
 @asynccontextmanager
-async def officer(house: House, login: str = "anna", role: Role = Role.OPERATOR) -> AsyncIterator[Officer]:
+async def officer(
+    house: House, login: str = "anna", role: Role = Role.OPERATOR, *, given: Parts | None = None
+) -> AsyncIterator[Officer]:
     """Sign in, in English."""
     with suppress(Conflict):
         house.db.run_now(accounts.add_user, login, login.capitalize(), role, hashed(), now=clock.now())
     app = Starlette(
-        routes=console.routes(parts()),
+        routes=console.routes(given or parts()),
         middleware=[Middleware(Languages, default="pl"), Middleware(Guard, base_url=BASE)],
         exception_handlers=EXCEPTION_HANDLERS,
     )

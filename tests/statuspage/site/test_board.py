@@ -114,13 +114,18 @@ async def test_that_nobody_is_on_duty_is_said_until_somebody_is(house: House) ->
 
 async def test_monitors_are_shown_escaped_with_what_is_late(house: House) -> None:
     lines = {"NCTS2": [line("portal <b>", "down", late_s=90), line("gateway", "up")]}
-    shown = house.db.read_now(
-        board.read_board, Parts(monitors=lambda _session, _now, _code: lines), now=NOW
-    ).services[0]
+    given = Parts(monitors=lambda _session, _now, _code: lines)
+    shown = house.db.read_now(board.read_board, given, now=NOW).services[0]
     assert [each.name for each in shown.worst] == ["portal <b>"]
-    async with officer(house) as anna:
-        anna_page = (await anna.get("/console/services/NCTS2")).text
-    assert "Nothing measures this service" in anna_page  # this console was handed no monitors
+    async with officer(house, given=given) as anna:
+        page = (await anna.get("/console")).text
+        assert "<strong>portal &lt;b&gt;</strong>" in page
+        assert "&lt;503&gt; 12 ms" in page
+        assert "+90 s" in page
+        assert "1 of 2 not up" in page
+        page = (await anna.get("/console/services/NCTS2")).text
+    assert "portal &lt;b&gt;" in page
+    assert "late by" in page
 
 
 async def test_a_status_is_set_by_hand_with_reason_and_end_and_ended(house: House) -> None:
