@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import select
+from sqlalchemy import String, cast, select
 from sqlalchemy.orm import Session
 
 from monitors.rules import Policy, State, is_in_doubt
@@ -18,7 +18,7 @@ _NONE = timedelta()
 
 
 def lines(session: Session, now: datetime, code: str | None = None) -> Mapping[str, Sequence[MonitorLine]]:
-    """By service code, in order of their names; plain rows, because a board may show a thousand."""
+    """By service code, in order of their names. The phases of the last check only for one service, which has few."""
     query = (
         select(
             Service.code,
@@ -30,26 +30,37 @@ def lines(session: Session, now: datetime, code: str | None = None) -> Mapping[s
             Monitor.timeout_s,
             Monitor.confirm_down,
             Monitor.paused_at,
-            MonitorState.state,
+            cast(MonitorState.state, String).label("state"),  # read by msgspec, five times as fast
             MonitorState.at,
             MonitorState.cause,
             MonitorState.latency_us,
-            Result.phases_ms,
         )
         .join(Service, Monitor.service_id == Service.id)
         .outerjoin(MonitorState, MonitorState.monitor_id == Monitor.id)
-        .outerjoin(Result, (Result.monitor_id == Monitor.id) & (Result.at == MonitorState.at))
         .where(Monitor.archived_at.is_(None), Service.archived_at.is_(None))
         .order_by(Service.position, Monitor.name)
     )
     found: dict[str, list[MonitorLine]] = defaultdict(list)
+    phases = {} if code is None else _phases(session, code)
     for row in session.execute(query if code is None else query.where(Service.code == code)):
-        found[row.code].append(_line(row, now))
+        found[row.code].append(_line(row, phases.get(row.id, {}), now))
     return found
 
 
-def _line(row: Any, now: datetime) -> MonitorLine:
-    state = msgspec.convert(row.state, State) if row.state else State()
+def _phases(session: Session, code: str) -> Mapping[str, Mapping[str, float]]:
+    """Of the last check of each monitor of a service."""
+    rows = session.execute(
+        select(Result.monitor_id, Result.phases_ms)
+        .join(Monitor, Monitor.id == Result.monitor_id)
+        .join(Service, Service.id == Monitor.service_id)
+        .join(MonitorState, (MonitorState.monitor_id == Result.monitor_id) & (MonitorState.at == Result.at))
+        .where(Service.code == code)
+    )
+    return {monitor_id: phases for monitor_id, phases in rows}
+
+
+def _line(row: Any, phases: Mapping[str, float], now: datetime) -> MonitorLine:
+    state = msgspec.json.decode(row.state, type=State) if row.state else State()
     next_at = None
     if row.at is not None and row.paused_at is None:
         next_at = row.at + timedelta(seconds=row.retry_s if _is_in_doubt(state, row) else row.interval_s)
@@ -62,7 +73,7 @@ def _line(row: Any, now: datetime) -> MonitorLine:
         checked_at=row.at,
         cause=row.cause or "",
         latency_ms=None if row.latency_us is None else row.latency_us / 1000,
-        phases_ms=row.phases_ms or {},
+        phases_ms=phases,
         next_at=next_at,
         late=max(_NONE, now - next_at) if next_at else _NONE,
         is_paused=row.paused_at is not None,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from markupsafe import Markup, escape
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 from starlette.requests import Request
@@ -24,8 +25,8 @@ from statuspage.kernel.events import last_seq
 from statuspage.kernel.i18n import format_clock
 from statuspage.kernel.localtime import NoSuchTime, read_local
 from statuspage.kernel.panels import MonitorLine, Panel, Parts
+from statuspage.site import saying
 from statuspage.site.composition import Problem, Typed
-from statuspage.site.saying import LEVELS
 
 _TROUBLE = frozenset(ServiceStatus) - {ServiceStatus.OPERATIONAL, ServiceStatus.UNDER_MAINTENANCE}
 _SHIFTS = (4, 8, 12)  # hours
@@ -90,6 +91,45 @@ class Board:
     panels: tuple[Panel, ...]
 
 
+class Items:
+    """Writes the monitors behind a service: a thousand lines, too many for the template's way through its context."""
+
+    _LINE = Markup(
+        '<li><strong>{}</strong> <span class="{}"><span class="shape" aria-hidden="true">{}</span>{}</span>{}</li>\n'
+    )
+    _LATE = Markup(' <strong class="overdue">+{} s</strong>')
+
+    def __init__(self, request: Request) -> None:
+        self._zone = web.house(request).settings.zone
+        self._levels = {level: web.translate(request, word) for level, word in saying.LEVELS.items()}
+        self._paused = web.translate(request, _("paused"))
+        self._clocks: dict[int, str] = {}
+
+    def __call__(self, service: Standing) -> Markup:
+        """The list's items."""
+        return Markup("").join(self._item(line) for line in service.monitors)
+
+    def _item(self, line: MonitorLine) -> Markup:
+        word = self._paused if line.is_paused else self._levels[line.level]
+        more = f" {line.cause}" if line.cause and line.level != "up" else ""
+        if line.latency_ms is not None:
+            more += f" {line.latency_ms:.0f} ms"
+        if line.checked_at is not None:
+            more += f" · {self._clock(line.checked_at)}"
+        if line.next_at is not None:
+            more += f" → {self._clock(line.next_at)}"
+        rest = escape(more) + (self._LATE.format(line.late.seconds) if line.late > _LATE else "")
+        shape, css = saying.LEVEL_SHAPES[line.level], saying.LEVEL_CLASSES[line.level]
+        return self._LINE.format(line.name, css, shape, word, rest)
+
+    def _clock(self, at: datetime) -> str:
+        """Most were checked within the same few minutes."""
+        minute = int(at.timestamp() // 60)
+        if minute not in self._clocks:
+            self._clocks[minute] = format_clock(at, self._zone)
+        return self._clocks[minute]
+
+
 def routes(parts: Parts) -> list[BaseRoute]:
     """The board, and what can be done to a service from it."""
 
@@ -134,12 +174,9 @@ async def _show(request: Request, parts: Parts, *, login: str) -> Response:
         "board": shown,
         "seq": shown.seq,
         "shifts": _SHIFTS,
-        "late_from": _LATE,
         "is_on_duty": any(row.login == login for row in shown.on_duty),
-        # A thousand cells: formatted here, without the template's way through its context.
-        "levels": {level: web.translate(request, word) for level, word in LEVELS.items()},
-        "paused": web.translate(request, _("paused")),
-        "at": lambda at: format_clock(at, house.settings.zone) if at else "–",
+        "monitor_items": Items(request),
+        "at": lambda at: format_clock(at, house.settings.zone),
     }
     return web.render(request, "console/board.html", context)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from urllib.parse import urlencode
 
 from markupsafe import Markup
@@ -110,15 +111,16 @@ async def _take(request: Request, parts: Parts) -> Response:
                 act = await house.db.run(_keep, content, typed, by=user.login, now=now)
                 return web.redirect(request, f"/console/drafts/{act.id}?done=saved")
             case "publish":
-                if await _is_more_than_said(house, parts, situation, content, typed):
-                    return await _show(request, parts, situation, typed, Look(recount=True), status=409)
+                is_too_many = partial(_is_more_than_said, parts, situation, content, typed)
                 notice_id = await house.db.run(
-                    _publish, content, typed, by=user.login, now=now, policy=policy
+                    _publish, content, typed, is_too_many, by=user.login, now=now, policy=policy
                 )
                 return web.redirect(request, f"/console/incidents/{notice_id}?done=published")
             case _:
                 preview = await _rehearse(house, parts, content, typed, by=user.login, now=now)
                 return await _show(request, parts, situation, typed, Look(preview=preview))
+    except _Undo:
+        return await _show(request, parts, situation, typed, Look(recount=True), status=409)
     except Invalid as error:
         return await _show(request, parts, situation, typed, Look([problem_of(error)]), status=422)
     except Forbidden:
@@ -144,14 +146,14 @@ async def _show_conflict(
     return await _show(request, parts, situation, typed, look, status=409)
 
 
-async def _is_more_than_said(
-    house: House, parts: Parts, situation: Situation, content: Content, typed: Typed
+def _is_more_than_said(
+    parts: Parts, situation: Situation, content: Content, typed: Typed, session: Session
 ) -> bool:
     """Whether notably more would be told than the button said: an operator's slip is asked about (abuse case 34)."""
     if not content.deliver:
         return False
     said = int(typed("told")) if typed("told").isdecimal() else 0
-    count = await house.db.read(parts.audience, situation.ids(list(content.services)))
+    count = parts.audience(session, situation.ids(list(content.services)))
     return count > max(said + _MORE, said * 1.05)
 
 
@@ -167,10 +169,21 @@ def _keep(session: Session, content: Content, typed: Typed, *, by: str, now: dat
 
 
 def _publish(
-    session: Session, content: Content, typed: Typed, *, by: str, now: datetime, policy: config.Incidents
+    session: Session,
+    content: Content,
+    typed: Typed,
+    is_too_many: Callable[[Session], bool],
+    *,
+    by: str,
+    now: datetime,
+    policy: config.Incidents,
 ) -> str:
+    """Raises _Undo where more would be told than was said; what is wrong comes before that."""
     act = _keep(session, content, typed, by=by, now=now)
-    return acts.perform(session, act.id, by=by, now=now, policy=policy, break_glass=typed("break_glass")).id
+    notice = acts.perform(session, act.id, by=by, now=now, policy=policy, break_glass=typed("break_glass"))
+    if is_too_many(session):
+        raise _Undo
+    return notice.id
 
 
 async def _rehearse(

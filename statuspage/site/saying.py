@@ -20,7 +20,7 @@ LEVELS = {
     "unknown": _("unknown"),
     "never": _("never checked"),
 }
-_LEVEL_SHAPES = {"up": "✓", "slow": "~", "down": "✕", "unknown": "?", "never": "?"}
+LEVEL_SHAPES = {"up": "✓", "slow": "~", "down": "✕", "unknown": "?", "never": "?"}
 LEVEL_CLASSES = {"up": "ok", "slow": "slow", "down": "down", "unknown": "none", "never": "none"}
 
 
@@ -66,7 +66,7 @@ web.environment().globals |= {
     "impact_word": _impact_word,
     "channel_word": _channel_word,
     "level_word": _level_word,
-    "level_shape": _LEVEL_SHAPES.__getitem__,
+    "level_shape": LEVEL_SHAPES.__getitem__,
     "level_class": LEVEL_CLASSES.__getitem__,
     "number": number,
 }

@@ -93,6 +93,7 @@ class About:
     began_at: datetime
     is_published: bool
     is_over: bool
+    is_silent: bool  # monitors found it, and no person has spoken yet
     said: tuple[Said, ...]  # newest first
     permissions: tuple[Permission, ...]
     unaffected: tuple[str, ...]
@@ -121,6 +122,16 @@ class Situation:
     def codes(self) -> list[str]:
         """Of the services in the form."""
         return [service.code for service in self.services]
+
+    @property
+    def is_first_word(self) -> bool:
+        """Whether a person speaks for the first time."""
+        return self.about is None or (self.about.is_silent and not self.is_end)
+
+    @property
+    def is_end(self) -> bool:
+        """Whether the form says that it is over."""
+        return self.kind is ActKind.RESOLVE
 
     @property
     def groups(self) -> list[tuple[Text, list[ServiceChoice]]]:
@@ -217,6 +228,7 @@ def _about(session: Session, notice: Notice) -> About:
         began_at=notice.began_at,
         is_published=notice.published_at is not None,
         is_over=notice.resolved_at is not None,
+        is_silent=not notice.taken_over,
         said=tuple(
             Said(u.id, u.author, u.created_at, Text(u.text_pl, u.text_en), u.position) for u in updates
         ),
@@ -242,7 +254,7 @@ def propose(
         kind=situation.kind,
         notice_id=about.id if about else "",
         name=_title(template, values, failing, status) if has_title else EMPTY,
-        text=_text(template, values, failing, situation.kind),
+        text=_text(template, values, failing, situation),
         services=_statuses(situation, failing),
         status=_state(situation, template),
         began_at=began_at if about is None else None,
@@ -256,7 +268,7 @@ def propose(
 
 
 def _is_last_word(situation: Situation) -> bool:
-    return situation.kind is ActKind.RESOLVE or (situation.about is not None and situation.about.is_over)
+    return situation.is_end or (situation.about is not None and situation.about.is_over)
 
 
 def _fails(service: ServiceChoice, situation: Situation) -> bool:
@@ -296,14 +308,17 @@ def _title(
 
 
 def _text(
-    template: Template | None, values: Mapping[str, Text], failing: Sequence[ServiceChoice], kind: ActKind
+    template: Template | None,
+    values: Mapping[str, Text],
+    failing: Sequence[ServiceChoice],
+    situation: Situation,
 ) -> Text:
     if template is not None:
         return templates.fill(Text(template.text_pl, template.text_en), values)
     names = [s.name for s in failing]
-    if not names or kind is ActKind.UPDATE:
+    if not names or not (situation.is_first_word or situation.is_end):
         return EMPTY
-    return texts.recovered(names) if kind is ActKind.RESOLVE else texts.detected(names, "", [])
+    return texts.recovered(names) if situation.is_end else texts.detected(names, "", [])
 
 
 def _values(

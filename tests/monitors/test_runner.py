@@ -17,7 +17,7 @@ from monitors.catalogue import apply, parse_monitors
 from monitors.probes import Context, Outcome, Verdict
 from monitors.rules import Level
 from monitors.runner import Runner
-from monitors.store import BeatKind, BoardRow, board, pause, record_beat, resume
+from monitors.store import BeatKind, BoardRow, ask_recheck, board, pause, record_beat, resume
 from monitors.tables import Monitor, MonitorState, Result
 from statuspage.incidents.tables import Interval, Notice, Service, Update
 from statuspage.kernel import clock
@@ -464,6 +464,33 @@ async def test_monitors_come_and_go_while_it_runs(
         others = other.asked
         await until(lambda: other.asked > others + 3)
         assert target.asked <= asked + 1
+
+
+async def test_a_check_out_of_turn_is_made_where_another_process_asked_for_it(
+    house: House, target: Target, now: datetime
+) -> None:
+    id = declare(house.db, ["NCTS2"], [target.monitor(interval="1h")], now=now)["NCTS2/portal"].id
+    other = Database(house.db.url)  # as the web's process has it
+    watching = asyncio.create_task(house.db.watch())
+    try:
+        async with running(runner_of(house)):
+            await until(lambda: target.asked == 1)
+            other.run_now(ask_recheck, id, now=clock.now())
+            await until(lambda: target.asked == 2)
+            target.is_held = True
+            other.run_now(ask_recheck, id, now=clock.now())
+            await until(lambda: target.asked == 3)
+            other.run_now(ask_recheck, id, now=clock.now())  # one is under way, and began too early
+            await asyncio.sleep(2 * 0.5)  # the runner looks at most twice a second
+            target.is_held = False
+            target.released.set()
+            await until(lambda: target.asked == 4)
+            await asyncio.sleep(0.2)
+            assert target.asked == 4
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        other.close()
 
 
 async def test_a_paused_monitor_is_not_checked_until_it_is_resumed(

@@ -1,7 +1,7 @@
 """Heartbeats by HTTP, as senders call them."""
 
 from collections.abc import AsyncIterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import httpx
 import pytest
@@ -10,8 +10,12 @@ from starlette.applications import Starlette
 from monitors.catalogue import heartbeat_path
 from monitors.probes import Beats
 from monitors.store import beats
+from monitors.tables import Monitor
 from monitors.web import routes
+from statuspage.kernel import accounts, clock
+from statuspage.kernel.accounts import Role
 from statuspage.kernel.house import House
+from statuspage.kernel.web import COOKIE, EXCEPTION_HANDLERS
 from tests.monitors.catalogues import declare
 
 JOB = {"service": "AES", "name": "job", "kind": "heartbeat", "spec": {"period": "1d"}}
@@ -25,7 +29,7 @@ def path(house: House, now: datetime) -> str:
 
 @pytest.fixture
 async def client(house: House) -> AsyncIterator[httpx.AsyncClient]:
-    app = Starlette(routes=routes())
+    app = Starlette(routes=routes(), exception_handlers=EXCEPTION_HANDLERS)
     app.state.house = house
     async with httpx.AsyncClient(
         transport=httpx.ASGITransport(app), base_url="http://page.example"
@@ -83,3 +87,31 @@ async def test_a_strange_token_is_not_found(client: httpx.AsyncClient) -> None:
 
 async def test_other_methods_are_refused(client: httpx.AsyncClient, path: str) -> None:
     assert (await client.delete(path)).status_code == 405
+
+
+async def test_an_operator_pauses_resumes_and_asks_for_a_check_and_an_agent_does_not(
+    house: House, client: httpx.AsyncClient, now: datetime
+) -> None:
+    id = declare(house.db, ["AES"], [JOB], now=now)["AES/job"].id
+    hashed = accounts.hash_password("correct horse battery")
+    for role, status in ((Role.AGENT, 403), (Role.OPERATOR, 303)):
+        user = house.db.run_now(accounts.add_user, role.value, role.value, role, hashed, now=now)
+        lifetime = timedelta(hours=1)
+        token = house.db.run_now(accounts.start_session, user.id, now=clock.now(), lifetime=lifetime)
+        who = house.db.read_now(accounts.signed_in, token, now=clock.now())
+        assert who is not None
+        client.cookies.set(COOKIE, token)
+        for act in ("recheck", "pause", "resume"):
+            answer = await client.post(f"/console/monitors/{id}/{act}", data={"csrf": who.csrf})
+            assert answer.status_code == status
+            if act == "pause" and status == 303:
+                assert answer.headers["location"] == "/console/services/AES?done=pause"
+                again = await client.post(f"/console/monitors/{id}/recheck", data={"csrf": who.csrf})
+                assert again.status_code == 409
+    assert who is not None
+    for wrong in (f"{id}/explode", "nosuchmonito/pause"):
+        answer = await client.post(f"/console/monitors/{wrong}", data={"csrf": who.csrf})
+        assert answer.status_code == 404
+    row = house.db.read_now(lambda session: session.get_one(Monitor, id))
+    assert row.paused_at is None
+    assert row.recheck_at is not None
