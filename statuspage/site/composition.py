@@ -42,6 +42,43 @@ def _(message: str) -> str:
     return message
 
 
+_LABELS = {
+    "title_pl": _("Title in Polish"),
+    "title_en": _("Title in English"),
+    "text_pl": _("Text in Polish"),
+    "text_en": _("Text in English"),
+    "services": _("Affected services"),
+    "state": _("State"),
+    "began_at": _("Began at"),
+    "ended_at": _("Ended at"),
+    "begins_at": _("Begins at"),
+    "ends_at": _("Ends at"),
+    "next_at": _("We speak again"),
+    "messages": _("Messages"),
+    "messages_from": _("Sent from"),
+    "messages_until": _("Sent until"),
+    "messages_pl": _("More about the messages"),
+    "messages_en": _("More about the messages"),
+    "fallback": _("Fallback procedure"),
+    "fallback_for": _("Fallback procedure"),
+    "fallback_reference": _("Number of the permission"),
+    "fallback_from": _("Paper permitted from"),
+    "fallback_until": _("Paper permitted until"),
+    "fallback_pl": _("Instructions"),
+    "fallback_en": _("Instructions"),
+    "legal_pl": _("Legal basis"),
+    "legal_en": _("Legal basis"),
+    "unaffected": _("Explicitly not affected"),
+    "publish_at": _("Publish at"),
+    "reason": _("Reason"),
+    "until": _("Until"),
+    "status": _("Status"),
+    "name": _("Name of the template"),
+    "position": _("Order"),
+    "into": _("Part of"),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """What has to be put right, and where. `message` is a msgid."""
@@ -49,6 +86,11 @@ class Problem:
     field: str
     message: str
     choices: tuple[datetime, ...] = ()  # instants of which one is to be picked
+
+    @property
+    def label(self) -> str:
+        """What the field is called, a msgid; "" where the message says it."""
+        return _LABELS.get(self.field, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,15 +276,21 @@ def as_typed(content: Content, zone: ZoneInfo) -> Typed:
         "text_en": [content.text.en],
         "state": [content.status or ""],
         "impact": [content.impact or ""],
-        "began_at": [write_local(content.began_at, zone)],
-        "ended_at": [write_local(content.ended_at, zone)],
         "withdraw": list(content.withdrawn),
         "deliver": ["yes"] if content.deliver else [],
         "seen": [content.seen or ""],
     }
+    values |= _typed_time("began_at", content.began_at, zone) | _typed_time(
+        "ended_at", content.ended_at, zone
+    )
     for code, status in content.services.items():
         values[f"status-{code}"] = [status.value]
     return Typed(values | _typed_details(content.details, zone) | _typed_fallback(content.fallbacks, zone))
+
+
+def _typed_time(name: str, at: datetime | None, zone: ZoneInfo) -> dict[str, list[str]]:
+    """The time, and which one is meant where the clocks show it twice."""
+    return {name: [write_local(at, zone)], f"{name}-choice": [at.isoformat()]} if at else {name: [""]}
 
 
 def _typed_details(details: Details, zone: ZoneInfo) -> dict[str, list[str]]:
@@ -251,13 +299,13 @@ def _typed_details(details: Details, zone: ZoneInfo) -> dict[str, list[str]]:
         values[f"function-{code}"] = list(scope.functions)
         values[f"channel-{code}"] = list(scope.channels)
     if details.next_update_at is not None:
-        values |= {"next": ["at"], "next_at": [write_local(details.next_update_at, zone)]}
+        values |= {"next": ["at"], **_typed_time("next_at", details.next_update_at, zone)}
     for handling in (details.handlings or ())[:1]:
         values |= {
             "messages": [handling.handling.value],
             "messages_service": [handling.service],
-            "messages_from": [write_local(handling.sent_from, zone)],
-            "messages_until": [write_local(handling.sent_until, zone)],
+            **_typed_time("messages_from", handling.sent_from, zone),
+            **_typed_time("messages_until", handling.sent_until, zone),
             "messages_pl": [handling.text.pl],
             "messages_en": [handling.text.en],
         }
@@ -272,8 +320,8 @@ def _typed_fallback(fallbacks: Sequence[NewFallback], zone: ZoneInfo) -> dict[st
             "fallback": [fallback.state.value],
             "fallback_for": [target],
             "fallback_reference": [fallback.reference],
-            "fallback_from": [write_local(fallback.begins_at, zone)],
-            "fallback_until": [write_local(fallback.ends_at, zone)],
+            **_typed_time("fallback_from", fallback.begins_at, zone),
+            **_typed_time("fallback_until", fallback.ends_at, zone),
             "fallback_pl": [fallback.instructions.pl],
             "fallback_en": [fallback.instructions.en],
             "legal_pl": [fallback.legal_basis.pl],

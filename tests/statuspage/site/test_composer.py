@@ -175,7 +175,11 @@ async def test_an_hour_that_comes_twice_names_both_and_takes_the_one_that_is_pic
         assert "02:30 (UTC+2)" in answer.text
         assert "02:30 (UTC+1)" in answer.text
         picked = {"began_at-choice": "2025-10-26T01:30:00+00:00"}
-        answer = await anna.send(answer.text, "/console/compose", **picked, do="publish")
+        preview = await anna.send(answer.text, "/console/compose", **picked, do="preview")
+        assert preview.status_code == 200
+        kept = await anna.send(preview.text, "/console/compose", do="save")
+        id = kept.headers["location"].split("/")[-1].partition("?")[0]
+        answer = await anna.compose(f"act={id}", do="publish")  # it is not asked again
     assert answer.status_code == 303, answer.text
     assert f"{notices(house)[0].began_at:%H:%M}" == "01:30"
 
