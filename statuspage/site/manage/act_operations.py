@@ -70,8 +70,8 @@ def _keeping() -> list[Operation]:
             current=current,
         ),
         Operation(
-            "DELETE",
-            "/acts/{id}",
+            "POST",
+            "/acts/{id}/drop",
             "dropAct",
             "Give it up; it is kept, with who did so",
             Scope.INCIDENTS,
