@@ -24,7 +24,7 @@ def test_a_token_is_found_by_its_hash_alone_and_has_192_random_bits(db: Database
     assert len(token.removeprefix(tokens.PREFIX)) == 32
     holder = db.read_now(tokens.holder_of, token, now=now)
     assert holder is not None
-    assert (holder.actor, holder.scopes) == ("api:gateway", {Scope.READ, Scope.INCIDENTS})
+    assert (holder.actor, holder.scopes) == ("api:gateway", frozenset({Scope.READ, Scope.INCIDENTS}))
 
 
 def test_unknown_expired_and_revoked_tokens_are_alike(db: Database, now: datetime) -> None:
