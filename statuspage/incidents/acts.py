@@ -76,7 +76,7 @@ def write(session: Session, content: Content, *, by: str, now: datetime) -> Act:
     notice_id = _notice_id(session, content)
     act = Act(
         state=ActState.DRAFT,
-        content=msgspec.to_builtins(content),
+        content=stored(content),
         notice_id=notice_id,
         created_by=by,
         created_at=now,
@@ -96,7 +96,7 @@ def edit(session: Session, act_id: str, content: Content, *, by: str, now: datet
     act = get_open(session, act_id)
     if act.version != version:
         raise Conflict(f"{act.edited_by} has edited this draft since you opened it")
-    act.content = msgspec.to_builtins(content)
+    act.content = stored(content)
     act.notice_id = _notice_id(session, content)
     act.state, act.publish_at, act.failed = ActState.DRAFT, None, ""
     act.edited_by, act.edited_at = by, now
@@ -185,9 +185,9 @@ def needs_second(session: Session, content: Content, *, policy: config.Incidents
     return needs_second_person(_impact(session, content), policy.four_eyes_from)
 
 
-def get_open(session: Session, act_id: str) -> Act:
-    """An act that is not over. Raises NotFound, Conflict."""
-    act = session.get(Act, act_id, with_for_update=True)
+def get_open(session: Session, act_id: str, *, to_change: bool = True) -> Act:
+    """An act that is not over; one that is to be changed is held until the unit ends. Raises NotFound, Conflict."""
+    act = session.get(Act, act_id, with_for_update=to_change or None)
     if act is None:
         raise NotFound(f"there is no draft {act_id}")
     if act.state not in OPEN_STATES:
@@ -200,6 +200,12 @@ def listed(session: Session, *, limit: int = 50) -> Sequence[Act]:
     return session.scalars(
         select(Act).where(Act.state.in_(OPEN_STATES)).order_by(Act.edited_at.desc()).limit(limit)
     ).all()
+
+
+def stored(content: Content) -> dict[str, Any]:
+    """The content as it comes back from the database: plain, and comparable."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(content))
+    return plain
 
 
 def content_of(act: Act) -> Content:

@@ -129,6 +129,12 @@ def format_instant(at: datetime, language: str, zone: ZoneInfo, now: datetime) -
     return f"{day}{separator}{at.astimezone(zone):%H:%M} ({offset(at, zone)})"
 
 
+def format_fixed(at: datetime, language: str, zone: ZoneInfo) -> str:
+    """As `format_instant`, without "today": for a text that is kept and read on another day."""
+    local = at.astimezone(zone)
+    return f"{local.day} {_MONTHS[language][local.month - 1]}, {local:%H:%M} ({offset(at, zone)})"
+
+
 def format_clock(at: datetime, zone: ZoneInfo) -> str:
     """`06:10`, in the page's zone."""
     return f"{at.astimezone(zone):%H:%M}"

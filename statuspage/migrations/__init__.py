@@ -29,8 +29,8 @@ def current(engine: Engine) -> str | None:
         return version
 
 
-def upgrade(engine: Engine, metadata: MetaData) -> None:
-    """Bring the tables up to `head()`, all or nothing; two programs that start at once take turns.
+def upgrade(engine: Engine, metadata: MetaData, *, to: str = "head") -> None:
+    """Bring the tables up to `head()`, or a version before it, all or nothing; two that start at once take turns.
 
     Raises Conflict when a newer program has already changed the database.
     """
@@ -42,7 +42,7 @@ def upgrade(engine: Engine, metadata: MetaData) -> None:
         try:
             with connection.begin():
                 _take_turns(connection)
-                command.upgrade(_config(connection=connection, metadata=metadata), "head")
+                command.upgrade(_config(connection=connection, metadata=metadata), to)
                 _refuse_broken_references(connection)
         except CommandError as error:
             raise Conflict(f"the database was made by a newer version of this program: {error}") from None

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlencode
 
-import msgspec
 from markupsafe import Markup
 from sqlalchemy.orm import Session
 from starlette.requests import Request
@@ -73,7 +72,7 @@ async def _open(request: Request, parts: Parts) -> Response:
     await web.require(request, Role.OPERATOR)
     house, query, now = web.house(request), request.query_params, clock.now()
     if act_id := query.get("act"):
-        act = await house.db.read(acts.get_open, act_id)
+        act = await house.db.read(acts.get_open, act_id, to_change=False)
         content = acts.content_of(act)
         typed = as_typed(content, house.settings.zone).with_values(act=act.id, version=str(act.version))
         situation = await house.db.read(read_situation, content.kind, content.notice_id)
@@ -161,7 +160,7 @@ def _keep(session: Session, content: Content, typed: Typed, *, by: str, now: dat
     if not typed("act"):
         return acts.write(session, content, by=by, now=now)
     act = acts.get_open(session, typed("act"))
-    if act.content == msgspec.to_builtins(content):
+    if act.content == acts.stored(content):
         return act
     version = int(typed("version")) if typed("version").isdecimal() else 0
     return acts.edit(session, act.id, content, by=by, now=now, version=version)

@@ -52,7 +52,7 @@ async def _show(
     status: int = 200,
 ) -> Response:
     house, user, now = web.house(request), request.scope["user"], clock.now()
-    found = await house.db.read(acts.get_open, request.path_params["id"])
+    found = await house.db.read(acts.get_open, request.path_params["id"], to_change=False)
     preview: Preview | None = None
     flaw = ""
     try:
@@ -97,7 +97,8 @@ async def _act(request: Request, parts: Parts) -> Response:
     except Forbidden:
         return await _show(request, parts, typed=typed, needs_second=True, status=403)
     except Conflict as error:
-        await web.house(request).db.read(acts.get_open, request.path_params["id"])  # over: that is the answer
+        # If it is over, that is the answer.
+        await web.house(request).db.read(acts.get_open, request.path_params["id"], to_change=False)
         return await _show(request, parts, typed=typed, failed=str(error), status=409)
     return web.redirect(request, where)
 

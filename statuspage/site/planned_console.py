@@ -43,6 +43,10 @@ class Work:
         """What can be done now, the usual first."""
         return _MAY.get(self.status, ())
 
+    @property
+    def may_cancel(self) -> bool:
+        return "cancel" in self.acts
+
 
 _MAY = {
     MaintenanceStatus.SCHEDULED: ("begin", "cancel"),

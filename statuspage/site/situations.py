@@ -33,7 +33,7 @@ from statuspage.incidents.tables import (
 )
 from statuspage.kernel.errors import Conflict
 from statuspage.kernel.house import House
-from statuspage.kernel.i18n import format_instant
+from statuspage.kernel.i18n import format_fixed
 from statuspage.kernel.localtime import next_minutes
 
 CHOICES = (
@@ -313,7 +313,7 @@ def _values(
     settings, about = house.settings, situation.about
 
     def instant(at: datetime) -> Text:
-        return Text(*(format_instant(at, language, settings.zone, now) for language in ("pl", "en")))
+        return Text(*(format_fixed(at, language, settings.zone) for language in ("pl", "en")))
 
     next_at = next_minutes(now, _FIRST_MINUTES)
     page = f"{settings.server.base_url}/incidents/{about.id}" if about else settings.server.base_url

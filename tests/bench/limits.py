@@ -29,6 +29,7 @@ class Limit:
 
 
 LIMITS = (
+    Limit("board.render", "p95_ms", at_most=100),
     Limit("detection.measured", "value", at_most=30),
     Limit("detection.simulated", "value", at_most=30),
     Limit("detection.false_alarms", "value", at_most=0),

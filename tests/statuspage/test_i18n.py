@@ -12,6 +12,7 @@ from statuspage.kernel.i18n import (
     format_clock,
     format_day,
     format_duration_words,
+    format_fixed,
     format_instant,
     format_month,
     format_short_day,
@@ -254,3 +255,8 @@ def test_a_day_below_a_graph_is_short_and_of_the_pages_zone() -> None:
 
 def test_the_clock_is_the_pages() -> None:
     assert format_clock(NOW, WARSAW) == "06:10"
+
+
+def test_a_kept_text_never_says_today() -> None:
+    assert format_fixed(NOW, "pl", WARSAW) == "23 listopada, 06:10 (UTC+1)"
+    assert format_fixed(NOW, "en", WARSAW) == "23 November, 06:10 (UTC+1)"

@@ -9,6 +9,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from statuspage import migrations
+from statuspage.incidents.notice_views import notice_views
+from statuspage.kernel.accounts import find_user
 from statuspage.kernel.db import Database
 from statuspage.kernel.errors import Conflict
 from tests.postgres import Postgres
@@ -39,6 +41,41 @@ def test_upgrade_from_empty_gives_the_tables_the_program_expects(empty: Database
     with empty.engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, metadata) == []
+
+
+FIRST_ROWS = """
+INSERT INTO groups (id, code, name_pl, name_en, position, created_at, updated_at)
+VALUES ('g', 'transit', 'Tranzyt', 'Transit', 0, '2026-01-01 00:00:00', '2026-01-01 00:00:00');
+INSERT INTO services (id, code, group_id, name_pl, name_en, description_pl, description_en, functions, channels, policy,
+    position, created_at, updated_at, status, status_since)
+VALUES ('s', 'NCTS2', 'g', 'NCTS2', 'NCTS2', '', '', '[]', '[]', 'publish', 0, '2026-01-01 00:00:00',
+    '2026-01-01 00:00:00', 'operational', '2026-01-01 00:00:00');
+INSERT INTO notices (id, kind, name_pl, name_en, status, impact, impact_override, origin, taken_over, cause, fault,
+    began_at, detected_at, created_at, updated_at, published_at, version)
+VALUES ('n', 'incident', 'Awaria', 'Fault', 'investigating', 'critical', false, 'monitor', false, '', '',
+    '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-01 00:00:00', '2026-01-01 00:00:00',
+    '2026-01-01 00:00:00', 1);
+INSERT INTO notice_services (notice_id, service_id, status, worst_status, by_parent, declared, added_at)
+VALUES ('n', 's', 'major_outage', 'major_outage', false, false, '2026-01-01 00:00:00');
+INSERT INTO users (id, login, name, role, password_hash, created_at)
+VALUES ('u', 'anna', 'Anna', 'operator', 'hash', '2026-01-01 00:00:00');
+"""
+
+
+def test_what_the_first_version_held_is_there_after_the_upgrade(empty: Database) -> None:
+    migrations.upgrade(empty.engine, metadata, to="0001")
+    with empty.engine.begin() as connection:
+        for statement in FIRST_ROWS.strip().split(";\n"):
+            connection.execute(text(statement.rstrip(";")))
+
+    migrations.upgrade(empty.engine, metadata)
+
+    (notice,) = empty.read_now(lambda s: notice_views(s, ["n"]))
+    assert (notice.name.en, notice.is_backfilled, notice.announcement) == ("Fault", False, None)
+    assert [(a.code, a.functions, a.cancelled_at) for a in notice.affected] == [("NCTS2", (), None)]
+    user = empty.read_now(find_user, "anna")
+    assert user is not None
+    assert user.role == "operator"
 
 
 def test_upgrade_is_recorded_and_a_second_one_changes_nothing(empty: Database) -> None:
