@@ -94,7 +94,7 @@ class Operation:
     body: type[Given] | None = None
     query: type[Given] | None = None
     status: int = 200
-    action: str = ""  # in the audit log: incident.opened
+    action: str = ""  # for the audit log: template.added; "" where the verb itself records what it did
     is_versioned: bool = False  # has an ETag, and takes If-Match where it changes something
     needs_version: bool = False  # If-Match is not a choice
     current: Callable[[Session, Call], Shown] | None = None  # shown to who meets a conflict

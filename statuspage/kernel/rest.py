@@ -205,8 +205,9 @@ def change(
     answer = _answer_of(operation, reply)
     if key is not None:
         idempotency.keep(session, token_id, key, fingerprint, answer, now=call.now)
-    session.flush()
-    audit.record(session, call.by, operation.action, reply.subject, at=call.now)
+    if operation.action:
+        session.flush()
+        audit.record(session, call.by, operation.action, reply.subject, at=call.now)
     return answer
 
 
