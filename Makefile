@@ -38,7 +38,7 @@ format: .venv/test ## Format the code and put the imports in order
 bench: install ## Measure; one JSON line per figure (ONLY=live runs that one)
 	@$(BIN)/python -m tests.bench $(ONLY)
 
-docs: .venv/test ## Write docs/configuration.md and docs/commands.md from the program
+docs: .venv/test ## Write docs/configuration.md, docs/commands.md and the list in docs/management-api.md from the program
 	@$(BIN)/python -m tests.documentation
 
 revision: .venv/test ## Write the next migration from the tables (MESSAGE="why")

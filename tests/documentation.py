@@ -1,4 +1,6 @@
-"""Writes docs/configuration.md and docs/commands.md from the program itself: `make docs`. A test compares."""
+"""Writes docs/configuration.md, docs/commands.md and the list in docs/management-api.md from the program itself:
+`make docs`. Tests compare.
+"""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -14,6 +16,8 @@ from statuspage.kernel.config import ENVIRONMENT_PREFIX, Settings
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGURATION = ROOT / "docs" / "configuration.md"
 COMMANDS = ROOT / "docs" / "commands.md"
+MANAGEMENT = ROOT / "docs" / "management-api.md"
+_OPERATIONS = "<!-- operations -->"
 WIDTH = 100
 
 _INTRODUCTION = f"""\
@@ -86,6 +90,19 @@ def _command(name: str, command: click.Command) -> str:
     return f"## {name}\n\n```text\n{command.get_help(context)}\n```\n"
 
 
+def management() -> str:
+    """The page of the management API: its prose as it stands, and every operation there is."""
+    from statuspage.app import manage_operations
+
+    prose, _, _ = MANAGEMENT.read_text(encoding="utf-8").partition(_OPERATIONS)
+    rows = "\n".join(
+        f"| `{each.method}` | `{each.path}` | {each.scope} | {each.summary} |" for each in manage_operations()
+    )
+    table = f"| method | address | scope | what |\n|---|---|---|---|\n{rows}"
+    return f"{prose}{_OPERATIONS}\n{table}\n<!-- end -->\n"
+
+
 if __name__ == "__main__":
     CONFIGURATION.write_text(configuration(), encoding="utf-8")
     COMMANDS.write_text(commands(), encoding="utf-8")
+    MANAGEMENT.write_text(management(), encoding="utf-8")

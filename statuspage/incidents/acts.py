@@ -23,7 +23,7 @@ from statuspage.incidents.notices import MAX_TITLE, check_text
 from statuspage.incidents.rules import Impact, IncidentStatus, ServiceStatus, impact_of, needs_second_person
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Act, Notice
-from statuspage.kernel import config
+from statuspage.kernel import audit, config
 from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound
 from statuspage.kernel.events import take_turns
 
@@ -156,6 +156,8 @@ def perform(
     notice = _publish(session, content_of(act), by=author, now=now, policy=policy)
     act.state, act.done_at, act.notice_id = ActState.DONE, now, notice.id
     act.approved_by = act.approved_by or (by if by != author else None)
+    if act.broke_glass:
+        audit.record(session, by, "act.broke-glass", f"act:{act.id}", {"reason": act.broke_glass}, at=now)
     return notice
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from statuspage import __version__
-from statuspage.kernel.operations import ID, Given, Operation, Shown
+from statuspage.kernel.operations import ETAG, ID, Given, Operation, Shown
 from statuspage.kernel.problems import MEDIA_TYPE, Problem
 from statuspage.kernel.reading import KEY
 
@@ -38,6 +38,8 @@ def document(operations: Sequence[Operation], server: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for operation in operations:
         described = _operation(operation, of_queries)
+        if links := _links(operation, operations):
+            described["responses"][str(operation.status)]["links"] = links
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",
@@ -89,12 +91,23 @@ def _responses(operation: Operation) -> dict[str, Any]:
     codes = ["400", "401", "403", "404", "422", "429", "503"]
     if operation.method != "GET":
         codes += ["409", "413"]
-        codes += ["412"] if operation.is_versioned else []
+        codes += ["412"] if operation.takes_if_match else []
         codes += ["428"] if operation.needs_version else []
     if operation.body is not None:
         codes.append("415")
     refused = {code: {"$ref": f"#/components/responses/{code}"} for code in sorted(codes)}
     return {str(operation.status): good, **refused}
+
+
+def _links(maker: Operation, operations: Sequence[Operation]) -> dict[str, Any]:
+    """What can be done next with the thing that was made."""
+    if maker.status != 201 or "{" in maker.path:
+        return {}
+    return {
+        operation.name: {"operationId": operation.name, "parameters": {"id": "$response.body#/id"}}
+        for operation in operations
+        if operation.path.startswith(f"{maker.path}/{{id}}")
+    }
 
 
 def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
@@ -151,14 +164,14 @@ def _headers(operation: Operation) -> list[dict[str, Any]]:
                 "schema": {"type": "string", "pattern": KEY},
             }
         )
-    if operation.is_versioned and operation.method != "GET":
+    if operation.takes_if_match:
         found.append(
             {
                 "name": "If-Match",
                 "in": "header",
                 "required": operation.needs_version,
                 "description": "The ETag of the version that is meant.",
-                "schema": {"type": "string", "pattern": '^(\\*|"[0-9]{1,9}")$'},
+                "schema": {"type": "string", "pattern": ETAG},
             }
         )
     return found

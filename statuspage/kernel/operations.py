@@ -65,8 +65,7 @@ class Call:
         version = current()
         if self.if_match is None and is_needed:
             raise Precondition("send If-Match with the ETag of the version that you have read")
-        tags = [tag.strip() for tag in (self.if_match or "*").split(",")]
-        if "*" not in tags and etag(version) not in tags:
+        if self.if_match not in (None, "*", str(version), etag(version)):
             raise Stale(f"this is version {version} by now; read it before you change it")
         return version
 
@@ -95,11 +94,20 @@ class Operation:
     body: type[Given] | None = None
     query: type[Given] | None = None
     status: int = 200
-    action: str = ""  # in the audit log: incident.opened
+    action: str = ""  # for the audit log: template.added; "" where the verb itself records what it did
     is_versioned: bool = False  # has an ETag, and takes If-Match where it changes something
     needs_version: bool = False  # If-Match is not a choice
     current: Callable[[Session, Call], Shown] | None = None  # shown to who meets a conflict
     fields: Mapping[str, str] = field(default_factory=dict)  # the verbs' names of fields → those of the body
+
+    @property
+    def takes_if_match(self) -> bool:
+        """Whether there is a version that a change could miss; what is made has none before."""
+        return self.is_versioned and self.method != "GET" and "{" in self.path
+
+
+# In If-Match: any version, or one; without its quotes, too, which some clients lose.
+ETAG = r'^(\*|[0-9]{1,9}|"[0-9]{1,9}")$'
 
 
 def etag(version: int) -> str:

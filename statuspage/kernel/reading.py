@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 import msgspec
 
 from statuspage.kernel.errors import Invalid
-from statuspage.kernel.operations import Given
+from statuspage.kernel.operations import ETAG, Given
 from statuspage.kernel.problems import Malformed
 
 G = TypeVar("G", bound=Given)
@@ -71,6 +71,13 @@ def key_of(header: str | None) -> str | None:
             "Idempotency-Key", "1 to 200 visible ASCII characters are needed, such as a UUID, quoted or bare"
         )
     return header.strip('"')
+
+
+def tag_of(header: str | None) -> str | None:
+    """The version that If-Match names. Raises Malformed."""
+    if header is not None and not re.fullmatch(ETAG, header):
+        raise Malformed("If-Match", 'send one ETag as it was given, such as "3"')
+    return header
 
 
 def _typed(value: str, annotation: str) -> Any:

@@ -6,6 +6,7 @@ It knows no room: it is given their operations. No cookie is looked at, and no o
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -31,14 +32,23 @@ log = structlog.get_logger(__name__)
 
 ROOT = "/api/manage/v1"
 MAX_BODY_BYTES = 524_288  # two texts of 20,000 characters, each written as \\uXXXX
-_REFUSALS_PER_NETWORK = 60
-_REQUESTS_PER_TOKEN = 1200
 _WINDOW_S = 60.0
 
 
-def mount(house: House, operations: Sequence[Operation]) -> BaseRoute:
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Requests in a minute."""
+
+    refused_per_network: int = 60  # tokens that are not good
+    per_token: int = 1200
+
+
+LIMITS = Limits()
+
+
+def mount(house: House, operations: Sequence[Operation], limits: Limits = LIMITS) -> BaseRoute:
     """Everything below `ROOT`, with errors of its own kind."""
-    rest = Rest(house, operations)
+    rest = Rest(house, operations, limits)
     app = Starlette(
         routes=rest.routes(),
         exception_handlers={HTTPException: problem_of, Error: problem_of},
@@ -57,11 +67,11 @@ def problem_of(request: Request, error: Exception) -> Response:
 class Rest:
     """Answers for all operations."""
 
-    def __init__(self, house: House, operations: Sequence[Operation]) -> None:
+    def __init__(self, house: House, operations: Sequence[Operation], limits: Limits) -> None:
         self._house = house
         self._operations = operations
-        self._refusals = RateLimit(_REFUSALS_PER_NETWORK, _WINDOW_S)
-        self._requests = RateLimit(_REQUESTS_PER_TOKEN, _WINDOW_S)
+        self._refusals = RateLimit(limits.refused_per_network, _WINDOW_S)
+        self._requests = RateLimit(limits.per_token, _WINDOW_S)
         self._under_way: set[tuple[str, str]] = set()  # token and key
         self._document = msgspec.json.encode(document(operations, house.settings.server.base_url + ROOT))
 
@@ -152,7 +162,7 @@ class Rest:
             path=_path_of(request),
             query=query,
             body=body,
-            if_match=request.headers.get("if-match"),
+            if_match=reading.tag_of(request.headers.get("if-match")) if operation.takes_if_match else None,
         )
 
     async def _change(
@@ -195,8 +205,9 @@ def change(
     answer = _answer_of(operation, reply)
     if key is not None:
         idempotency.keep(session, token_id, key, fingerprint, answer, now=call.now)
-    session.flush()
-    audit.record(session, call.by, operation.action, reply.subject, at=call.now)
+    if operation.action:
+        session.flush()
+        audit.record(session, call.by, operation.action, reply.subject, at=call.now)
     return answer
 
 

@@ -69,18 +69,6 @@ def _keeping() -> list[Operation]:
             needs_version=True,
             current=current,
         ),
-        Operation(
-            "DELETE",
-            "/acts/{id}",
-            "dropAct",
-            "Give it up; it is kept, with who did so",
-            Scope.INCIDENTS,
-            dropped,
-            shapes.Act,
-            action="act.dropped",
-            is_versioned=True,
-            current=current,
-        ),
     ]
 
 
@@ -124,6 +112,18 @@ def _publishing() -> list[Operation]:
             is_versioned=True,
             current=current,
             fields=FIELDS,
+        ),
+        Operation(
+            "POST",
+            "/acts/{id}/drop",
+            "dropAct",
+            "Give it up; it is kept, with who did so",
+            Scope.INCIDENTS,
+            dropped,
+            shapes.Act,
+            action="act.dropped",
+            is_versioned=True,
+            current=current,
         ),
     ]
 

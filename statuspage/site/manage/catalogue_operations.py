@@ -147,7 +147,7 @@ def _new(said: shapes.TemplateGiven) -> NewTemplate:
         title=wishes.text(said.title),
         text=wishes.text(said.text),
         status=said.status,
-        position=said.position,
+        position=round(said.position),
     )
 
 

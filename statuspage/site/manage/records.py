@@ -264,7 +264,7 @@ def _declared(new: NewFallback) -> shapes.FallbackGiven:
         ends_at=new.ends_at,
         instructions=shapes.Note(pl=new.instructions.pl, en=new.instructions.en),
         legal_basis=shapes.Note(pl=new.legal_basis.pl, en=new.legal_basis.en),
-        enter_within_hours=None if within is None else max(1, round(within.total_seconds() / 3600)),
+        enter_within_hours=None if within is None else within.total_seconds() / 3600,
     )
 
 

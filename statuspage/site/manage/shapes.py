@@ -24,6 +24,8 @@ Statuses = Annotated[dict[Code, ServiceStatus], Meta(max_length=500)]
 Part = Annotated[str, Meta(max_length=5_000, pattern=r"^[^\x00-\x08\x0b\x0c\x0e-\x1f\x7f]*$")]
 Words = Annotated[tuple[Line, ...], Meta(max_length=100)]
 Place = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,120}$", description="`next` of an earlier page.")]
+# To JSON Schema 3.0 is a whole number, to msgspec it is no int.
+Whole = Annotated[float, Meta(ge=0, le=10_000, multiple_of=1)]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 
 # --- what is said ---
@@ -78,7 +80,7 @@ class FallbackGiven(Given, frozen=True, kw_only=True):
     ends_at: Instant | None = None
     instructions: Note = msgspec.field(default_factory=Note)
     legal_basis: Note = msgspec.field(default_factory=Note)
-    enter_within_hours: Annotated[int, Meta(ge=1, le=8760)] | None = None
+    enter_within_hours: Annotated[float, Meta(ge=0.25, le=8760)] | None = None
 
 
 Handlings = Annotated[tuple[HandlingGiven, ...], Meta(max_length=100)]
@@ -242,7 +244,7 @@ class TemplateGiven(Given, frozen=True, kw_only=True):
     title: Title = msgspec.field(default_factory=Title)
     text: Message = msgspec.field(default_factory=Message)
     status: IncidentStatus | None = None
-    position: Annotated[int, Meta(ge=0, le=10_000, description="The first of its kind is proposed.")] = 0
+    position: Annotated[Whole, Meta(description="The first of its kind is proposed.")] = 0
 
 
 # --- what is asked for ---

@@ -13,6 +13,7 @@ from statuspage.app import manage_operations
 from statuspage.incidents import catalogue
 from statuspage.kernel import clock, rest, tokens
 from statuspage.kernel.house import House
+from statuspage.kernel.rest import LIMITS, Limits
 from statuspage.kernel.tokens import Scope
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
 
@@ -45,10 +46,10 @@ INCIDENT = {
 SAID = {"text": {"pl": "Nadal badamy.", "en": "Still looking into it."}}
 
 
-def application(house: House) -> Starlette:
+def application(house: House, limits: Limits = LIMITS) -> Starlette:
     """The API behind the program's own middleware."""
     app = Starlette(
-        routes=[rest.mount(house, manage_operations())],
+        routes=[rest.mount(house, manage_operations(), limits)],
         middleware=middleware(house.settings),
         exception_handlers=EXCEPTION_HANDLERS,
     )

@@ -49,7 +49,7 @@ async def test_an_act_is_timed_and_dropped_and_then_over(api: Api) -> None:
     assert (await api.post(f"{path}/schedule", {"publish_at": at})).json()["state"] == "scheduled"
     past = await api.post(f"{path}/schedule", {"publish_at": "2020-01-01T00:00:00Z"})
     assert past.json()["errors"][0]["field"] == "publish_at"
-    assert (await api.ask("DELETE", path)).json()["state"] == "dropped"
+    assert (await api.post(f"{path}/drop")).json()["state"] == "dropped"
     over = await api.post(f"{path}/perform", {})
     assert over.status_code == 409
     assert over.json()["current"]["state"] == "dropped"

@@ -10,7 +10,7 @@ from statuspage.incidents import acts, incidents, services
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Act
-from statuspage.kernel import clock
+from statuspage.kernel import audit, clock
 from statuspage.kernel.config import Incidents
 from statuspage.kernel.house import House
 from tests.statuspage.site.manage.conftest import INCIDENT, SAID, Api
@@ -69,6 +69,31 @@ async def test_an_incident_is_updated_resolved_corrected_renamed_and_reworded(ap
     resolved = (await api.post(f"{path}/resolve", {"text": {"en": "It works again."}})).json()
     assert resolved["status"] == "resolved"
     assert (await api.get("/services/NCTS2"))["status"] == "operational"
+
+
+async def test_every_change_stands_once_in_the_audit_log_by_the_tokens_name(api: Api) -> None:
+    def actions() -> list[str]:
+        return [each.action for each in api.house.db.read_now(audit.entries, actor="api:all")][::-1]
+
+    opened = await api.open()
+    path = f"/incidents/{opened['id']}"
+    await api.post(f"{path}/updates", SAID)
+    await api.ask("PUT", f"{path}/name", {"en": "Another"})
+    await api.ask("PUT", f"{path}/updates/{opened['updates'][0]['id']}", {"text": {"en": "Other words."}})
+    await api.post(f"{path}/fallbacks", {"service": "NCTS2", "state": "permitted"})
+    await api.post(f"{path}/resolve", SAID)
+    await api.post("/templates", {"name": "x", "kind": "open"})
+    await api.post("/acts", {"kind": "open"})
+    assert actions() == [
+        "incident.created",
+        "incident.updated",
+        "incident.renamed",
+        "incident.updated",
+        "incident.updated",
+        "incident.resolved",
+        "template.added",
+        "act.written",
+    ]
 
 
 async def test_paper_is_permitted_and_withdrawn(api: Api) -> None:
@@ -181,6 +206,8 @@ async def test_where_four_eyes_are_asked_for_a_token_alone_publishes_nothing_gra
     assert alone.status_code == 201
     act = house.db.read_now(lambda s: s.scalars(select(Act).where(Act.notice_id == alone.json()["id"])).one())
     assert (act.broke_glass, act.created_by) == ("nobody answers the phone", "api:all")
+    (entry,) = house.db.read_now(audit.entries, action="act.broke-glass")
+    assert (entry.actor, "nobody answers the phone" in entry.details) == ("api:all", True)
     path = f"/incidents/{alone.json()['id']}/fallbacks"
     assert (await api.post(path, {"service": "NCTS2", "state": "permitted"})).status_code == 403
 
