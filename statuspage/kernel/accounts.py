@@ -25,6 +25,7 @@ MAX_PASSWORD = 1024
 SEEN_EVERY = timedelta(minutes=5)
 _MAX_LOGIN = 100
 _MAX_NAME = 200
+_NO_PERSONS = frozenset({"monitor", "schedule", "system", "requester", "setup", "provider"})  # other authors
 _ID_DIGITS = 16
 
 
@@ -210,6 +211,8 @@ def _add(session: Session, user: User, by: str, now: datetime) -> User:
         or not all(c.isprintable() and c != " " for c in user.login)
     ):
         raise Invalid("login", f"a name without spaces is needed, at most {_MAX_LOGIN} characters long")
+    if ":" in user.login or user.login.lower() in _NO_PERSONS:  # "api:gateway" is a program's name
+        raise Invalid("login", f'"{user.login}" would be taken for a program; choose another without a colon')
     if not user.name.strip() or len(user.name) > _MAX_NAME or not user.name.isprintable():
         raise Invalid("name", f"a name is needed, at most {_MAX_NAME} characters long")
     if find_user(session, user.login):

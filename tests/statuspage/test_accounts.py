@@ -87,6 +87,12 @@ def test_a_login_is_one_word(db: Database, login: str, now: datetime) -> None:
         db.run_now(add_user, login, "Anna", Role.AGENT, "hash", now=now)
 
 
+@pytest.mark.parametrize("login", ["api:gateway", "cli:anna", "monitor", "Schedule"])
+def test_nobody_is_taken_for_a_program(db: Database, login: str, now: datetime) -> None:
+    with pytest.raises(Invalid, match="would be taken for a program"):
+        db.run_now(add_user, login, "Anna", Role.AGENT, "hash", now=now)
+
+
 def test_a_session_says_who_is_asking(db: Database, anna: User, now: datetime) -> None:
     token = sign_in(db, anna, now)
 
