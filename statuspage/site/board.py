@@ -94,11 +94,6 @@ class Board:
 class Items:
     """Writes the monitors behind a service: a thousand lines, too many for the template's way through its context."""
 
-    _LINE = Markup(
-        '<li><strong>{}</strong> <span class="{}"><span class="shape" aria-hidden="true">{}</span>{}</span>{}</li>\n'
-    )
-    _LATE = Markup(' <strong class="overdue">+{} s</strong>')
-
     def __init__(self, request: Request) -> None:
         self._zone = web.house(request).settings.zone
         self._levels = {level: web.translate(request, word) for level, word in saying.LEVELS.items()}
@@ -107,20 +102,24 @@ class Items:
 
     def __call__(self, service: Standing) -> Markup:
         """The list's items."""
-        return Markup("").join(self._item(line) for line in service.monitors)
+        return Markup("".join(map(self._item, service.monitors)))  # noqa: S704 - what is not ours is escaped below
 
-    def _item(self, line: MonitorLine) -> Markup:
+    def _item(self, line: MonitorLine) -> str:
         word = self._paused if line.is_paused else self._levels[line.level]
-        more = f" {line.cause}" if line.cause and line.level != "up" else ""
+        rest = f" {escape(line.cause)}" if line.cause and line.level != "up" else ""
         if line.latency_ms is not None:
-            more += f" {line.latency_ms:.0f} ms"
+            rest += f" {line.latency_ms:.0f} ms"
         if line.checked_at is not None:
-            more += f" · {self._clock(line.checked_at)}"
+            rest += f" · {self._clock(line.checked_at)}"
         if line.next_at is not None:
-            more += f" → {self._clock(line.next_at)}"
-        rest = escape(more) + (self._LATE.format(line.late.seconds) if line.late > _LATE else "")
+            rest += f" → {self._clock(line.next_at)}"
+        if line.late > _LATE:
+            rest += f' <strong class="overdue">+{line.late.total_seconds():.0f} s</strong>'
         shape, css = saying.LEVEL_SHAPES[line.level], saying.LEVEL_CLASSES[line.level]
-        return self._LINE.format(line.name, css, shape, word, rest)
+        return (
+            f'<li><strong>{escape(line.name)}</strong> <span class="{css}">'
+            f'<span class="shape" aria-hidden="true">{shape}</span>{word}</span>{rest}</li>\n'
+        )
 
     def _clock(self, at: datetime) -> str:
         """Most were checked within the same few minutes."""

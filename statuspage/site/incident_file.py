@@ -1,6 +1,6 @@
 """An incident's page in the console: what was said by whom, and what can be put right."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Fallback, Notice, NoticeService, Service, Update
 from statuspage.kernel import clock, web
 from statuspage.kernel.accounts import Role
-from statuspage.kernel.errors import Conflict, Invalid, NotFound
+from statuspage.kernel.errors import Conflict, Invalid
 from statuspage.kernel.house import House
 from statuspage.kernel.localtime import NoSuchTime, read_local, write_local
 from statuspage.site.composition import Problem, Typed
@@ -75,7 +75,8 @@ def routes() -> list[BaseRoute]:
     """The page and its acts. Its tickets and its publication stand under the same address, in other hands."""
     return [
         Route("/console/incidents/{id}", show),
-        Route("/console/incidents/{id}/{act:str}", act, methods=["POST"]),
+        # One by one: other rooms have addresses of their own below an incident's.
+        *(Route(f"/console/incidents/{{id}}/{name}", _acting(name), methods=["POST"]) for name in _ACTS),
     ]
 
 
@@ -116,12 +117,16 @@ async def _show(
     return web.render(request, "console/incident.html", context, status=status)
 
 
-async def act(request: Request) -> Response:
+def _acting(name: str) -> Callable[[Request], Awaitable[Response]]:
+    async def acting(request: Request) -> Response:
+        return await _act(request, name)
+
+    return acting
+
+
+async def _act(request: Request, name: str) -> Response:
     """Put something right. What was typed comes back where it cannot be done."""
     user = await web.require(request, Role.OPERATOR)
-    name = request.path_params["act"]
-    if name not in _ACTS:
-        raise NotFound(f'"{name}" is nothing that can be done to an incident')
     typed = Typed({key: [value] for key, value in (await web.form(request)).items()})
     house, id = web.house(request), request.path_params["id"]
     try:
