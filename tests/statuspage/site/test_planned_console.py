@@ -54,7 +54,7 @@ async def test_less_than_48_hours_ahead_is_said_before_it_is_announced(house: Ho
         assert "lowers the availability figure" in answer.text
         assert house.db.read_now(maintenance.listed) == []
         assert (await anna.send(answer.text, PLACE)).status_code == 303
-        assert "announced less than 48 hours ahead" in await page(anna)
+        assert "announced too late: no announced unavailability" in await page(anna)
 
 
 @pytest.mark.parametrize(
