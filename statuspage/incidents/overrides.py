@@ -13,6 +13,7 @@ from statuspage.incidents import failures, services
 from statuspage.incidents.publication import load_tree, republish
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.tables import Override, Service
+from statuspage.kernel import audit
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.events import take_turns
 
@@ -62,6 +63,8 @@ def override(
     )
     session.add(row)
     _settle(session, now)
+    told = {"service": code, "status": status.value, "reason": reason, "until": ends_at.isoformat()}
+    audit.record(session, by, "override.begun", f"override:{row.id}", told, at=now)
     return row
 
 
@@ -75,6 +78,7 @@ def end(session: Session, override_id: str, *, by: str, now: datetime) -> Overri
         raise Conflict(f"override {override_id} is over already")
     row.ended_at, row.ended_by = now, by
     _settle(session, now)
+    audit.record(session, by, "override.ended", f"override:{row.id}", at=now)
     return row
 
 

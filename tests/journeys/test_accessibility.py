@@ -167,7 +167,7 @@ def test_the_news_editor_is_for_everybody(
     page.locator("main form[enctype] button").click()
     expect(page.locator("#title_en-error")).to_be_visible()
     page.locator("#title_en").fill(f"Written in a journey ({language})")
-    page.locator("#picture").set_input_files(ROOT / "docs" / "status-page.png")
+    page.locator("#picture").set_input_files(ROOT / "docs" / "pictures" / "status-page.png")
     page.locator("#alt_en").fill("The status page")
     page.locator("main form[enctype] button").click()
     expect(page.locator(".notice.done")).to_be_visible()

@@ -10,6 +10,7 @@ from statuspage.incidents.maintenance import NewMaintenance
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Override
+from statuspage.kernel import audit
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from tests.statuspage.incidents.conftest import Story
 
@@ -69,6 +70,12 @@ def test_it_ends_by_hand_once_and_a_new_one_replaces_it(story: Story) -> None:
     for id in (first.id, second.id):
         with pytest.raises(Conflict):
             story.db.run_now(overrides.end, id, by="jan", now=story.now)
+    written = story.db.read_now(audit.entries, action="override")
+    assert [(each.action, each.subject) for each in written] == [
+        ("override.ended", f"override:{second.id}"),
+        ("override.begun", f"override:{second.id}"),
+        ("override.begun", f"override:{first.id}"),
+    ]
     with pytest.raises(NotFound):
         story.db.run_now(overrides.end, "nosuchoverri", by="jan", now=story.now)
 
