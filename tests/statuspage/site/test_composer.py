@@ -187,6 +187,7 @@ async def test_an_hour_that_comes_twice_names_both_and_takes_the_one_that_is_pic
 async def test_a_preview_shows_page_and_mail_and_leaves_no_trace(house: House) -> None:
     async with officer(house) as anna:
         answer = await anna.compose("", **EVERYTHING, do="preview")
+        assert "Paper (fallback procedure)" in answer.text
         assert answer.status_code == 200
         assert "Tytuł &lt;b&gt;" in answer.text
         assert "subject pl" in answer.text
