@@ -257,8 +257,9 @@ def static_files(
                 yield from _at(graph_path(service.code, period), shown.graph(), language, default_language)
                 page = f"{page_path(service.code, period)}/index.html"
                 yield from _at(page, shown.page(), language, default_language)
-                if period is Period.DAY and language == default_language:
-                    yield f"services/{service.code}/latency.svg", shown.graph()
+                if period is Period.DAY:
+                    embedded = f"/services/{service.code}/latency.svg"
+                    yield from _at(embedded, shown.graph(), language, default_language)
 
 
 def _at(

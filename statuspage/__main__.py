@@ -165,7 +165,9 @@ def publish(directory: Path, config_file: Path | None, data_dir: Path | None) ->
     if (config_file is None) == (data_dir is None):
         raise Invalid("--config", "give either --config FILE or, for a demo, --data DIR")
     settings_file = config_file or (data_dir or Path()) / "statuspage.toml"
-    count = publish_site(settings_of(settings_file), database_of(settings_file), directory)
+    count = publish_site(
+        settings_of(settings_file), database_of(settings_file), directory, is_demo=data_dir is not None
+    )
     click.echo(f"wrote {count} pages to {directory}")
 
 

@@ -6,7 +6,7 @@ import socket
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, closing, nullcontext, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -161,7 +161,7 @@ class Application:
         starlette.router.redirect_slashes = False  # it would redirect to whatever the Host header says
         starlette.state.house = house
         self.front = Front(starlette, default_language=self.language)
-        self.copies = Copies(house, self.front, lambda: house.db.read(graphs, house, now=clock.now()))
+        self.copies = Copies(house, self.front, lambda copied: house.db.read(graphs, copied, now=clock.now()))
         self.publisher = Publisher(house, self.front, self.live, on_edition=self.copies.wake)
         self.asgi = self.front
         self._plan_tasks()
@@ -422,9 +422,9 @@ def _outcome_lines(name: str, outcome: Outcome) -> list[str]:
     return [head, *phases, *(f"  {name:<12} {value}" for name, value in outcome.facts.items())]
 
 
-def publish_site(settings: config.Settings, db: Database, directory: Path) -> int:
+def publish_site(settings: config.Settings, db: Database, directory: Path, *, is_demo: bool = False) -> int:
     """Write every public page as a file with its compressed twins. Returns how many pages."""
-    house = open_house(settings, db)
+    house = replace(open_house(settings, db), is_demo=is_demo, is_copy=True)
     builder = SnapshotBuilder(settings.zone, counts_maintenance=settings.page.uptime_counts_maintenance)
     now = clock.now()
     edition = Edition(db.read_now(builder.build, now=now), house)

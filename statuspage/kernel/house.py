@@ -28,4 +28,7 @@ class House:
     signer: Signer
     catalogues: Catalogues
     is_demo: bool = False
+    is_copy: bool = (
+        False  # its pages are files that are read without this program: they offer nothing that needs it
+    )
     sign_in_hints: tuple[SignInHint, ...] = ()  # shown at the sign-in page; the demo's alone

@@ -140,6 +140,7 @@ def page(the_house: House, template: str, language: str, context: Mapping[str, A
                 else the_house.settings.page.name_en,
                 "base_url": the_house.settings.server.base_url,
                 "is_demo": the_house.is_demo,
+                "is_copy": the_house.is_copy,
                 "sign_in_hints": the_house.sign_in_hints,
                 **context,
             }

@@ -5,6 +5,7 @@ It works on a thread and disturbs nobody: a fault is told and counted, and the n
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -23,14 +24,14 @@ _WRITTEN_AT = Gauge("statuspage_copy_written_timestamp_seconds", "When the stati
 _FOREVER_S = 86_400.0
 FURTHER_EVERY_S = 900.0  # graphs are many and age slowly
 
-Further = Callable[[], Awaitable[Mapping[str, Prepared]]]
+Further = Callable[[House], Awaitable[Mapping[str, Prepared]]]
 
 
 class Copies:
     """One per process that serves pages; idle unless `[publish] directory` is set."""
 
     def __init__(self, house: House, front: Front, further: Further) -> None:
-        self._house = house
+        self._house = replace(house, is_copy=True)
         self._front = front
         self._further = further
         self._further_at = -FURTHER_EVERY_S
@@ -71,13 +72,13 @@ class Copies:
         """What other rooms show, when it is time again; those written before stand meanwhile."""
         if clock.monotonic() - self._further_at < FURTHER_EVERY_S:
             return {}
-        further = await self._further()
+        further = await self._further(self._house)
         self._further_at, self._standing = clock.monotonic(), frozenset(further)
         return further
 
     def _write(self, edition: Edition, directory: Path, further: Mapping[str, Prepared]) -> int:
         language = self._house.settings.page.language
-        edition = Edition(edition.snapshot, self._house)  # its own: the other one serves readers meanwhile
+        edition = Edition(edition.snapshot, self._house)  # its own: what is served offers more
         return write(
             edition,
             directory,

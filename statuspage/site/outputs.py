@@ -64,6 +64,11 @@ class Edition:
         """What a page of the past depends on; None for a page of the present."""
         return pages.settled(self.snapshot, path, self._house.settings.zone)
 
+    def error(self, language: str, status: int) -> Prepared:
+        """The page that says so in words, for a web server that cannot ask us."""
+        html = self.view(language).page("/", "site/error.html", status=status, error=None)
+        return prepare(html.encode(), _HTML, cache=PAGE)
+
     def view(self, language: str) -> View:
         """For what cannot be made ahead: a search."""
         return View(self.snapshot, language, self._house, self._now)

@@ -15,6 +15,7 @@ from statuspage.site import pages
 from statuspage.site.outputs import Edition, prepared_assets
 
 MANIFEST = ".published"  # what was written last, a line each
+ERRORS = (404, 503)  # what a web server says in our words: not here, and not without the program
 
 
 Settled = dict[str, tuple[object, ...]]
@@ -59,6 +60,10 @@ def _files(
     for path in edition.file_paths():
         if found := edition.find(path):
             yield path.lstrip("/"), found
+            yield from _translated(edition, path, found)
+    for language in LANGUAGES:
+        for status in ERRORS:
+            yield f"{language}/{status}.html", edition.error(language, status)
     for path in reversed(edition.page_paths()):  # the front page last
         targets = [(str(language), f"{language}{path}".rstrip("/") + "/index.html") for language in LANGUAGES]
         targets.append((default_language, f"{path.lstrip('/')}/index.html".lstrip("/")))
@@ -72,6 +77,14 @@ def _files(
                 yield target, found
         if depends_on is not None:
             settled[path] = depends_on
+
+
+def _translated(edition: Edition, path: str, untold: Prepared) -> Iterator[tuple[str, Prepared]]:
+    """What `?lang=` asks for, where the language makes a difference: a web server finds it below `/en`."""
+    for language in LANGUAGES:
+        found = edition.find(f"{path}?lang={language}")
+        if found is not None and found.body != untold.body:
+            yield f"{language}{path}", found
 
 
 def _replace(target: Path, body: bytes) -> None:

@@ -198,10 +198,12 @@ def test_a_published_site_has_every_graph_and_page(house: House, measured: str, 
             latency_pages.static_files(session, house, now=clock.now(), default_language="pl")
         )
     )
-    assert len(written) == 2 * (4 * (2 + 1) * 2 + 1)
+    assert len(written) == 2 * (4 * (2 + 1) * 2 + 3)
     page = html.document_fromstring(written["en/services/NCTS2/latency/index.html"].body.decode())
     for source in values(page, "//main//img/@src"):
         assert source.lstrip("/") in written
     for href in values(page, "//nav//ul//a/@href"):
         assert f"{href.lstrip('/')}/index.html" in written
     assert written["services/NCTS2/latency.svg"].body == written["pl/services/NCTS2/latency/24h.svg"].body
+    english = written["en/services/NCTS2/latency.svg"].body  # what `?lang=en` asks for
+    assert english == written["en/services/NCTS2/latency/24h.svg"].body

@@ -144,6 +144,13 @@
     });
     main.dataset.seq = next.dataset.seq;
     main.dataset.built = next.dataset.built;
+    // A copy of the page promises no news by itself; a copy may be followed by the page, and the page by a copy.
+    for (const name of ["data-live", "data-ask-after"]) {
+      if (next.hasAttribute(name)) main.setAttribute(name, next.getAttribute(name));
+      else main.removeAttribute(name);
+    }
+    const header = $(".site-header"), newHeader = $(".site-header", page);
+    if (newHeader && !header.isEqualNode(newHeader)) header.replaceWith(newHeader);
     if ($("#built", page)) $("#built").replaceWith($("#built", page));
     $$(".headline, .notice-card, .services li[id]", main).forEach((element) => {
       if (element.id && known.get(element.id) !== element.className) element.classList.add("fresh");
@@ -172,7 +179,7 @@
   };
 
   // --- a page older than its promise says so: asked again first, so that a quiet page is not accused ---
-  const past = () => Date.now() / 1000 - main.dataset.built > +main.dataset.staleAfter;
+  const isPast = (seconds) => Date.now() / 1000 - main.dataset.built > +seconds;
   const stale = (is) => {
     let note = $("#stale");
     if (is && !note) {
@@ -186,19 +193,21 @@
   };
   let next = 0;
   const age = async () => {
-    if (!past()) return stale(false);
+    const { staleAfter, askAfter = staleAfter } = main.dataset, expired = isPast(staleAfter);
+    if (!isPast(askAfter)) return stale(false);
     if (document.hidden || fetching || performance.now() < next) return;
     next = performance.now() + 25000;
     try {
       const answer = await fetch(location.href, { cache: "no-cache" });
-      if (!answer.ok) return stale(true);
+      if (!answer.ok) return stale(expired);
       const page = new DOMParser().parseFromString(await answer.text(), "text/html"), fresh = $("main", page);
       const now = new Date(answer.headers.get("Date") || Date.now()) / 1000;  // the reader's clock may be wrong
-      const old = now - fresh.dataset.built > +main.dataset.staleAfter;
+      const old = now - fresh.dataset.built > +fresh.dataset.staleAfter;
       if (fresh.dataset.built !== main.dataset.built) replace(page);
       stale(old);
-      if (!old) next = performance.now() + main.dataset.staleAfter * 1000;
-    } catch { stale(true); }
+      if (!old) next = performance.now() + askAfter * 1000;
+      connect();
+    } catch { stale(expired); }
   };
 
   let failures = 0, socket = null, timer = 0;
@@ -214,10 +223,11 @@
   };
   const connect = () => {
     clearTimeout(timer);
-    if (socket) return;
+    if (!("live" in main.dataset)) lost(false);
+    if (socket || !("live" in main.dataset)) return;
     // Some office proxies let no WebSocket through; they get server-sent events.
     const since = `?since=${main.dataset.seq}`, byEvents = failures % 3 === 2;
-    const mine = socket = byEvents ? new EventSource(`/live/events${since}`) : new WebSocket(`${location.origin.replace("http", "ws")}/live${since}`);
+    const mine = socket = byEvents ? new EventSource(`${main.dataset.live}/events${since}`) : new WebSocket(`${location.origin.replace("http", "ws")}${main.dataset.live}${since}`);
     const over = () => {
       if (socket !== mine) return;
       socket = null;

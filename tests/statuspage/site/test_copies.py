@@ -25,7 +25,7 @@ def faults() -> float:
     return REGISTRY.get_sample_value("statuspage_copy_faults_total") or 0.0
 
 
-async def a_graph() -> dict[str, Prepared]:
+async def a_graph(_house: House) -> dict[str, Prepared]:
     return {"services/NCTS2/latency.svg": prepare(b"<svg/>", "image/svg+xml", cache=SHORT)}
 
 
@@ -36,10 +36,11 @@ async def test_what_other_rooms_show_is_written_now_and_then_and_stands_meanwhil
     settings = replace(house.settings, publish=Publish(str(tmp_path / "copy")))
     front, asked = Front(beyond, default_language="pl"), 0
 
-    async def graphs() -> dict[str, Prepared]:
+    async def graphs(copied: House) -> dict[str, Prepared]:
         nonlocal asked
         asked += 1
-        return await a_graph()
+        assert copied.is_copy
+        return await a_graph(copied)
 
     copies = Copies(replace(house, settings=settings), front, graphs)
     await Publisher(house, front, Live(house.settings), on_edition=copies.wake).refresh()
