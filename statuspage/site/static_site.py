@@ -55,15 +55,7 @@ def _files(
     edition: Edition, directory: Path, default_language: str, settled: Settled, kept: set[str]
 ) -> Iterator[tuple[str, Prepared]]:
     """What has to be written, one after the other; `kept` is filled with what stands there already."""
-    for path, asset in prepared_assets(pages.assets()).items():
-        yield path.lstrip("/"), asset
-    for path in edition.file_paths():
-        if found := edition.find(path):
-            yield path.lstrip("/"), found
-            yield from _translated(edition, path, found)
-    for language in LANGUAGES:
-        for status in ERRORS:
-            yield f"{language}/{status}.html", edition.error(language, status)
+    yield from _beside_pages(edition)
     for path in reversed(edition.page_paths()):  # the front page last
         targets = [(str(language), f"{language}{path}".rstrip("/") + "/index.html") for language in LANGUAGES]
         targets.append((default_language, f"{path.lstrip('/')}/index.html".lstrip("/")))
@@ -77,6 +69,19 @@ def _files(
                 yield target, found
         if depends_on is not None:
             settled[path] = depends_on
+
+
+def _beside_pages(edition: Edition) -> Iterator[tuple[str, Prepared]]:
+    """Assets, files, and what a web server says where there is nothing."""
+    for path, asset in prepared_assets(pages.assets()).items():
+        yield path.lstrip("/"), asset
+    for path in edition.file_paths():
+        if found := edition.find(path):
+            yield path.lstrip("/"), found
+            yield from _translated(edition, path, found)
+    for spoken in LANGUAGES:
+        for status in ERRORS:
+            yield f"{spoken}/{status}.html", edition.error(spoken, status)
 
 
 def _translated(edition: Edition, path: str, untold: Prepared) -> Iterator[tuple[str, Prepared]]:

@@ -217,6 +217,7 @@
       note = document.createElement("p");
       note.id = "connection";
       note.className = "connection";
+      note.setAttribute("role", "status");
       note.textContent = main.dataset.lost;
       document.body.append(note);
     } else if (!is) note?.remove();

@@ -10,7 +10,6 @@ from pathlib import Path
 import feedparser
 import httpx
 import pytest
-
 from starlette.routing import WebSocketRoute
 
 from statuspage.app import ALL_ROLES, Application

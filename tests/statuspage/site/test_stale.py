@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -20,12 +21,15 @@ from tests.statuspage.site.snapshots import HOUSE, NOW, all_green, archive
 from tests.statuspage.site.test_look import CHROMIUM, FLAGS, eventually
 from tests.statuspage.site.test_pages import said, tree_of
 
+COPIED = replace(HOUSE, is_copy=True)
+
 
 class Copy:
-    """A web server with a copy that was made at `built_at` and has no live feed."""
+    """A web server with a copy that was made at `built_at`; the program is not there."""
 
     def __init__(self) -> None:
         self.built_at: datetime = clock.now()
+        self.house = COPIED
         self._assets = pages.assets()
         app = Starlette(routes=[Route("/{path:path}", self._answer)])
         self._server = uvicorn.Server(
@@ -40,7 +44,7 @@ class Copy:
     def _answer(self, request: Request) -> Response:
         if found := self._assets.get(request.url.path):
             return Response(found[0], media_type=found[1])
-        text = pages.render(all_green(), "/", "en", HOUSE, now=self.built_at)
+        text = pages.render(all_green(), "/", "en", self.house, now=self.built_at)
         return HTMLResponse(
             text if request.url.path == "/en/" else "", 200 if request.url.path == "/en/" else 404
         )
@@ -121,4 +125,19 @@ def test_a_reader_whose_clock_is_wrong_is_not_misled(copy: Copy, page: Page) -> 
     with page.expect_response(f"{copy.url}/en/"):  # asked again, because it looks old
         page.clock.run_for(6_000)
     page.clock.run_for(1_000)
+    expect(page.locator("#stale")).to_have_count(0)
+
+
+@pytest.mark.browser
+def test_a_copy_is_asked_for_again_each_minute_and_gives_way_to_the_page(copy: Copy, page: Page) -> None:
+    page.clock.install()
+    page.goto(f"{copy.url}/en/")
+    page.clock.run_for(50_000)
+    expect(page.locator("#copy")).to_be_visible()
+    copy.house, copy.built_at = HOUSE, clock.now() + timedelta(seconds=2)  # the program answers again
+    with page.expect_websocket() as feed:
+        page.clock.run_for(45_000)
+    assert feed.value.url.partition("?")[0] == f"{copy.url.replace('http', 'ws')}/live"
+    expect(page.locator("#copy")).to_have_count(0)
+    expect(page.locator("header nav")).to_contain_text("Get alerts")
     expect(page.locator("#stale")).to_have_count(0)
