@@ -233,6 +233,7 @@ class Application:
 
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
+        memory.set_imports_aside()
         if Role.WEB in self.roles:
             await self.publisher.refresh()
         memory.settle()

@@ -8,6 +8,7 @@ and what was not announced in time counts as downtime, whatever was measured.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
+from functools import lru_cache
 from itertools import groupby
 
 from statuspage.incidents.announcement import Announcement, Window
@@ -36,7 +37,7 @@ def account_day(
     day: date,
     begin: datetime,
     end: datetime,
-    spans: Iterable[Span],
+    spans: Sequence[Span],
     windows: Sequence[Span],
     *,
     late: Sequence[Span] = (),
@@ -52,6 +53,8 @@ def account_day(
     if first_measured_at is None or first_measured_at >= end:
         return Day(day, None, None, 0, 0, 0, 0)
     begin = max(begin, first_measured_at)
+    if begin < end and not (spans or windows or late):
+        return _good_day(day, end - begin)
     seconds, seen = _tally(spans, () if counts_maintenance else windows, late, begin, end)
     maintenance = excused = sum(window.overlap_s(begin, end) for window in windows)
     if counts_maintenance:
@@ -72,6 +75,12 @@ def account_day(
         unknown_s=round(seconds["unknown"]),
         accountable_s=round(max(0.0, accountable)),
     )
+
+
+@lru_cache(maxsize=512)
+def _good_day(day: date, measured: timedelta) -> Day:
+    """As most days of most services are: one object for all of them."""
+    return Day(day, ServiceStatus.OPERATIONAL, 1.0, 0, 0, 0, 0, round(measured.total_seconds()))
 
 
 def _tally(
@@ -139,8 +148,10 @@ class Work:
 NO_WORK = Work()
 
 
-def touching(spans: Iterable[Span], begin: datetime, end: datetime) -> list[Span]:
+def touching(spans: Sequence[Span], begin: datetime, end: datetime) -> list[Span]:
     """Those that reach into the time between."""
+    if not spans:
+        return []
     return [
         span for span in spans if span.began_at < end and (span.ended_at is None or span.ended_at > begin)
     ]

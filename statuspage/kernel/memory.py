@@ -13,12 +13,18 @@ def limit_arenas() -> None:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
 
 
+def set_imports_aside() -> None:
+    """Call once, before the first page is made: it would wait for a collection of all that was imported."""
+    gc.freeze()
+
+
 def settle() -> None:
     """Call once, after starting.
 
     A full collection looks at everything that was ever imported, 150 ms in which no page is published and no
     monitor started; frozen objects are left out of it. Starting frees tens of megabytes that glibc would keep.
     """
+    gc.unfreeze()
     gc.collect()
     gc.freeze()
     trim()

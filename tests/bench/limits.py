@@ -37,6 +37,7 @@ LIMITS = (
     Limit("live.client", "value", at_most=30),
     Limit("live.with_stalled_clients", "ratio", at_least=0.9),
     Limit("mail.broadcast", "value", at_least=3000),
+    Limit("page.build", "value", at_most=150),
     Limit("page.requests", "ratio", at_least=0.30),
     Limit("page.commit_to_bytes", "p99_ms", at_most=100),
     Limit("page.weight", "value", at_most=30),

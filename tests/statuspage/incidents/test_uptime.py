@@ -119,6 +119,17 @@ def test_a_share_is_always_a_share_and_seconds_are_never_negative(
     assert min(day.down_s, day.degraded_s, day.maintenance_s, day.unknown_s, day.accountable_s) >= 0
 
 
+@pytest.mark.parametrize("measured_from", [None, BEGIN - timedelta(days=9), at(6), END])
+@pytest.mark.parametrize("now", [BEGIN - timedelta(days=1), BEGIN, at(10.0001), LATER])
+def test_a_day_on_which_nothing_was_noted_is_accounted_for_like_any_other(
+    measured_from: datetime | None, now: datetime
+) -> None:
+    """The short way for most days comes to what the long one does; it is taken unless something touches the day."""
+    of_no_effect = span("major_outage", -5, -4)
+    alone = account(measured_from=measured_from, now=now)
+    assert alone == account(of_no_effect, measured_from=measured_from, now=now)
+
+
 def test_days_weigh_by_the_time_they_account_for() -> None:
     full = Day(DAY, ServiceStatus.OPERATIONAL, 1.0, 0, 0, 0, 0, 86400)
     short = Day(DAY, ServiceStatus.MAJOR_OUTAGE, 0.0, 3600, 0, 0, 82800, 3600)
