@@ -203,11 +203,11 @@ async def upload(request: Request, name: str) -> bytes:
     return content
 
 
-async def require(request: Request, role: Role, group_code: str | None = None, *, files: int = 0) -> SignedIn:
+async def require(request: Request, role: Role, *, somewhere: bool = False, files: int = 0) -> SignedIn:
     """Who is asking. Raises SignInNeeded without a session, Forbidden below `role`.
 
-    With `group_code` a role for that group of services is enough. On POST the session's CSRF token must come
-    back in the field `csrf`; the form may carry so many `files`.
+    With `somewhere` the role for any group of services is enough: the verb has to run `within` it. On POST the
+    session's CSRF token must come back in the field `csrf`; the form may carry so many `files`.
     """
     token, now = request.cookies.get(COOKIE, ""), clock.now()
     db = house(request).db
@@ -217,7 +217,7 @@ async def require(request: Request, role: Role, group_code: str | None = None, *
     if user.seen_at is not None and now - user.seen_at >= SEEN_EVERY:
         await db.run(note_seen, token, now=now)
     request.scope["user"] = user
-    if not user.may(role, group_code):
+    if not (user.may_somewhere(role) if somewhere else user.may(role)):
         raise Forbidden(f"the role {role} is needed")
     if request.method == "POST" and (await form(request, files=files)).get("csrf") != user.csrf:
         await request.close()

@@ -13,15 +13,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import acts
-from statuspage.incidents.acts import ActKind, Content
+from statuspage.incidents import acts, areas
+from statuspage.incidents.acts import ActKind, Content, SecondNeeded
 from statuspage.incidents.notice_views import notice_views
 from statuspage.incidents.rules import Impact
 from statuspage.incidents.snapshot import NoticeView, PageSnapshot
 from statuspage.incidents.tables import Act
 from statuspage.kernel import clock, config, web
 from statuspage.kernel.accounts import Role
-from statuspage.kernel.errors import Conflict, Forbidden, Invalid
+from statuspage.kernel.authority import OutOfArea, within
+from statuspage.kernel.errors import Conflict, Invalid
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.panels import Mailing, Parts
@@ -51,6 +52,7 @@ class Look:
     needs_second: bool = False
     recount: bool = False  # more would be told than the button said
     failed: str = ""  # msgid
+    out_of_area: Sequence[str] = ()  # groups for which the role is lacking
 
 
 class _Undo(Exception):
@@ -70,7 +72,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
 async def _open(request: Request, parts: Parts) -> Response:
     """The form, filled in: from a draft, from an incident, or from services that fail."""
-    await web.require(request, Role.OPERATOR)
+    await web.require(request, Role.OPERATOR, somewhere=True)
     house, query, now = web.house(request), request.query_params, clock.now()
     if act_id := query.get("act"):
         act = await house.db.read(acts.get_open, act_id, to_change=False)
@@ -95,7 +97,7 @@ def _kind(query: Mapping[str, str]) -> ActKind:
 
 async def _take(request: Request, parts: Parts) -> Response:
     """Publish, preview or keep what was typed. Where that cannot be, all of it comes back."""
-    user = await web.require(request, Role.OPERATOR)
+    user = await web.require(request, Role.OPERATOR, somewhere=True)
     house, now = web.house(request), clock.now()
     typed = await _typed(request)
     kind = ActKind(typed("kind")) if typed("kind") in list(ActKind) else ActKind.OPEN
@@ -112,8 +114,9 @@ async def _take(request: Request, parts: Parts) -> Response:
                 return web.redirect(request, f"/console/drafts/{act.id}?done=saved")
             case "publish":
                 is_too_many = partial(_is_more_than_said, parts, situation, content, typed)
+                verb = within(user, Role.OPERATOR, partial(areas.of_content, content=content), _publish)
                 notice_id = await house.db.run(
-                    _publish, content, typed, is_too_many, by=user.login, now=now, policy=policy
+                    verb, content, typed, is_too_many, by=user.login, now=now, policy=policy
                 )
                 return web.redirect(request, f"/console/incidents/{notice_id}?done=published")
             case _:
@@ -123,8 +126,10 @@ async def _take(request: Request, parts: Parts) -> Response:
         return await _show(request, parts, situation, typed, Look(recount=True), status=409)
     except Invalid as error:
         return await _show(request, parts, situation, typed, Look([problem_of(error)]), status=422)
-    except Forbidden:
+    except SecondNeeded:
         return await _show(request, parts, situation, typed, Look(needs_second=True), status=403)
+    except OutOfArea as error:
+        return await _show(request, parts, situation, typed, Look(out_of_area=error.groups), status=403)
     except Conflict as error:
         return await _show_conflict(request, parts, kind, typed, error)
 
