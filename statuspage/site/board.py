@@ -28,7 +28,7 @@ from statuspage.kernel.i18n import format_clock
 from statuspage.kernel.localtime import NoSuchTime, read_local
 from statuspage.kernel.panels import MonitorLine, Panel, Parts
 from statuspage.site import saying
-from statuspage.site.composition import Problem, Typed
+from statuspage.site.composition import Problem, Typed, problem_of
 
 _TROUBLE = frozenset(ServiceStatus) - {ServiceStatus.OPERATIONAL, ServiceStatus.UNDER_MAINTENANCE}
 _SHIFTS = (4, 8, 12)  # hours
@@ -233,7 +233,7 @@ async def _override(request: Request, parts: Parts) -> Response:
     except NoSuchTime as error:
         problem = Problem("until", error.message, error.choices)
     except Invalid as error:
-        problem = Problem(error.field, error.reason)
+        problem = problem_of(error)
     else:
         return web.redirect(request, f"/console/services/{code}?done=override")
     return await _show_service(request, parts, typed=typed, problems=[problem], status=422)

@@ -22,7 +22,7 @@ from statuspage.incidents.tables import Act
 from statuspage.kernel import clock, config, web
 from statuspage.kernel.accounts import Role
 from statuspage.kernel.authority import OutOfArea, within
-from statuspage.kernel.errors import Conflict, Invalid
+from statuspage.kernel.errors import Conflict, Error, Invalid
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.panels import Mailing, Parts
@@ -51,7 +51,7 @@ class Look:
     preview: Preview | None = None
     needs_second: bool = False
     recount: bool = False  # more would be told than the button said
-    failed: str = ""  # msgid
+    failed: Error | None = None
     out_of_area: Sequence[str] = ()  # groups for which the role is lacking
 
 
@@ -147,7 +147,7 @@ async def _show_conflict(
     missed = situation.about.since(typed("seen")) if situation.about is not None else ()
     if missed and situation.about is not None:
         typed = typed.with_values(seen=situation.about.newest)
-    look = Look(missed=missed, failed="" if missed else str(error))
+    look = Look(missed=missed, failed=None if missed else error)
     return await _show(request, parts, situation, typed, look, status=409)
 
 

@@ -6,6 +6,7 @@ No database, no request.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -81,11 +82,12 @@ _LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What has to be put right, and where. `message` is a msgid."""
+    """What has to be put right, and where. `message` is a msgid, `values` stand in it."""
 
     field: str
     message: str
     choices: tuple[datetime, ...] = ()  # instants of which one is to be picked
+    values: Mapping[str, object] = MappingProxyType({})
 
     @property
     def label(self) -> str:
@@ -118,7 +120,7 @@ class Typed:
 
 def problem_of(error: Invalid) -> Problem:
     """What a verb refused, as the form says it."""
-    return Problem(_OF_FORM.get(error.field, error.field), error.reason)
+    return Problem(_OF_FORM.get(error.field, error.field), error.message, values=error.values)
 
 
 class Reader:

@@ -51,7 +51,7 @@ async def _show(
     *,
     typed: Typed | None = None,
     problem: Problem | None = None,
-    failed: str = "",
+    failed: Error | None = None,
     needs_second: bool = False,
     out_of_area: Sequence[str] = (),
     status: int = 200,
@@ -59,11 +59,11 @@ async def _show(
     house, user, now = web.house(request), request.scope["user"], clock.now()
     found = await house.db.read(acts.get_open, request.path_params["id"], to_change=False)
     preview: Preview | None = None
-    flaw = ""
+    flaw: Error | None = None
     try:
         preview = await rehearse_act(house, parts, found.id, by=user.login, now=now)
     except Error as error:  # as it stands it cannot be published: say why, and let it be edited
-        flaw = str(error)
+        flaw = error
     context = {
         "act": found,
         "content": acts.content_of(found),
@@ -107,7 +107,7 @@ async def _act(request: Request, parts: Parts) -> Response:
     except Conflict as error:
         # If it is over, that is the answer.
         await web.house(request).db.read(acts.get_open, request.path_params["id"], to_change=False)
-        return await _show(request, parts, typed=typed, failed=str(error), status=409)
+        return await _show(request, parts, typed=typed, failed=error, status=409)
     return web.redirect(request, where)
 
 

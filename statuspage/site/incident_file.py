@@ -19,10 +19,10 @@ from statuspage.incidents.tables import Fallback, Notice, NoticeService, Service
 from statuspage.kernel import clock, web
 from statuspage.kernel.accounts import Role
 from statuspage.kernel.authority import may, within
-from statuspage.kernel.errors import Conflict, Invalid, NotFound
+from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
 from statuspage.kernel.house import House
 from statuspage.kernel.localtime import NoSuchTime, read_local, write_local
-from statuspage.site.composition import Problem, Typed
+from statuspage.site.composition import Problem, Typed, problem_of
 
 
 class _Refused(Exception):
@@ -93,7 +93,7 @@ async def _show(
     *,
     typed: Typed | None = None,
     problem: Problem | None = None,
-    failed: str = "",
+    failed: Error | None = None,
     status: int = 200,
 ) -> Response:
     house = web.house(request)
@@ -140,9 +140,9 @@ async def _act(request: Request, name: str) -> Response:
     except _Refused as refused:
         return await _show(request, typed=typed, problem=refused.problem, status=422)
     except Invalid as error:
-        return await _show(request, typed=typed, problem=Problem(error.field, error.reason), status=422)
+        return await _show(request, typed=typed, problem=problem_of(error), status=422)
     except Conflict as error:
-        return await _show(request, typed=typed, failed=str(error), status=409)
+        return await _show(request, typed=typed, failed=error, status=409)
     where = typed("into") if name == "merge" else id
     return web.redirect(request, f"/console/incidents/{where}?done={name}")
 
