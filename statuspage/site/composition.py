@@ -3,10 +3,10 @@
 No database, no request.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from types import MappingProxyType
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
@@ -87,7 +87,7 @@ class Problem:
     field: str
     message: str
     choices: tuple[datetime, ...] = ()  # instants of which one is to be picked
-    values: Mapping[str, object] = MappingProxyType({})
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     @property
     def label(self) -> str:
