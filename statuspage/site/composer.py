@@ -26,7 +26,15 @@ from statuspage.kernel.errors import Conflict, Error, Invalid
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.panels import Mailing, Parts
-from statuspage.site.composition import Problem, Reader, Typed, as_typed, problem_of
+from statuspage.site.composition import (
+    Problem,
+    Reader,
+    Typed,
+    as_typed,
+    beyond,
+    problem_of,
+    with_beyond,
+)
 from statuspage.site.situations import CHOICES, Said, Situation, propose, read_situation
 from statuspage.site.views import View
 
@@ -104,6 +112,7 @@ async def _take(request: Request, parts: Parts) -> Response:
     situation = await house.db.read(read_situation, kind, typed("incident"))
     reader = Reader(typed, house.settings.zone, now)
     content = reader.content(situation.codes)
+    content = with_beyond(content, await house.db.read(_stored, typed("act")))
     if reader.problems:
         return await _show(request, parts, situation, typed, Look(problems=reader.problems), status=422)
     policy = house.settings.incidents
@@ -132,6 +141,12 @@ async def _take(request: Request, parts: Parts) -> Response:
         return await _show(request, parts, situation, typed, Look(out_of_area=error.groups), status=403)
     except Conflict as error:
         return await _show_conflict(request, parts, kind, typed, error)
+
+
+def _stored(session: Session, act_id: str) -> Content | None:
+    """The draft that was opened, as it stands by now. Whether it may still be changed, `_keep` says."""
+    act = session.get(Act, act_id) if act_id else None
+    return acts.content_of(act) if act is not None else None
 
 
 async def _typed(request: Request) -> Typed:
@@ -243,8 +258,11 @@ async def _show(
     if look.preview is not None and typed.has("deliver", "yes"):
         count = look.preview.mailing.count
     settings = house.settings
+    handlings, declared = beyond(await house.db.read(_stored, typed("act")))
     context = {
         "situation": situation,
+        "beyond": (handlings, declared),
+        "targets": {target.partition("|")[0] for target in typed.all("fallback_for")},
         "typed": typed.with_values(told=str(count)),
         "look": look,
         "problem_of": {problem.field: problem for problem in reversed(look.problems)},
