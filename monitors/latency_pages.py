@@ -100,7 +100,7 @@ class Readings:
             self._services = {one.code: one for one in await house.db.read(list_services)}
             self._listed_at = clock.monotonic()
         if code not in self._services:
-            raise NotFound(f'there is no service "{code}"')
+            raise NotFound('there is no service "%(service)s"', service=code)
         return self._services[code]
 
 
@@ -307,7 +307,7 @@ def routes() -> list[BaseRoute]:
 def _period(request: Request) -> Period:
     asked = request.path_params.get("period", Period.DAY)
     if asked not in _values(Period):
-        raise NotFound(f'"{asked}" is none of {", ".join(_values(Period))}')
+        raise NotFound('"%(asked)s" is none of %(known)s', asked=asked, known=", ".join(_values(Period)))
     return Period(asked)
 
 
@@ -315,9 +315,9 @@ def _asked(query: Mapping[str, str], language: str) -> tuple[Period, str]:
     """Period and language of `?period=7d&lang=pl`. Raises Invalid for values we do not know."""
     period, wanted = query.get("period", Period.DAY), query.get("lang", language)
     if period not in _values(Period):
-        raise Invalid("period", f"choose one of {', '.join(_values(Period))}")
+        raise Invalid("period", "choose one of %(known)s", known=", ".join(_values(Period)))
     if wanted not in LANGUAGES:
-        raise Invalid("lang", f"choose one of {', '.join(LANGUAGES)}")
+        raise Invalid("lang", "choose one of %(known)s", known=", ".join(LANGUAGES))
     return Period(period), wanted
 
 

@@ -145,7 +145,9 @@ def find(session: Session, text: str, flapping: config.Monitors) -> list[Watched
     found = [monitor for monitor in known if text in (monitor.id, monitor.key, monitor.key.partition("/")[0])]
     if not found:
         raise NotFound(
-            f'there is no monitor "{text}"; there are {", ".join(sorted(each.key for each in known))}'
+            'there is no monitor "%(monitor)s"; there are %(known)s',
+            monitor=text,
+            known=", ".join(sorted(each.key for each in known)),
         )
     return found
 
@@ -203,7 +205,7 @@ def ask_recheck(session: Session, monitor_id: str, *, now: datetime) -> str:
     """
     row = _get(session, monitor_id)
     if row.paused_at is not None:
-        raise Conflict(f"{row.name} is paused; resume it first")
+        raise Conflict("%(monitor)s is paused; resume it first", monitor=row.name)
     row.recheck_at = now
     return _changed(session, row)
 
@@ -216,7 +218,7 @@ def _changed(session: Session, row: Monitor) -> str:
 def _get(session: Session, monitor_id: str) -> Monitor:
     row = session.get(Monitor, monitor_id)
     if row is None or row.archived_at is not None:
-        raise NotFound(f'there is no monitor "{monitor_id}"')
+        raise NotFound('there is no monitor "%(monitor)s"', monitor=monitor_id)
     return row
 
 

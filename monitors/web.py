@@ -41,7 +41,7 @@ def _said(text: str) -> tuple[BeatKind, int | None]:
         return BeatKind(text), None
     if _EXIT_CODE.fullmatch(text) and int(text) <= 255:
         return (BeatKind.SUCCESS, None) if int(text) == 0 else (BeatKind.FAIL, int(text))
-    raise NotFound(f'"{text}" is neither start, fail nor an exit code')
+    raise NotFound('"%(said)s" is neither start, fail nor an exit code', said=text)
 
 
 async def act(request: Request) -> Response:
@@ -56,7 +56,7 @@ async def act(request: Request) -> Response:
         case "recheck":
             code = await db.run(ask_recheck, id, now=clock.now())
         case other:
-            raise NotFound(f'"{other}" is nothing that can be done to a monitor')
+            raise NotFound('"%(act)s" is nothing that can be done to a monitor', act=other)
     return web.redirect(request, f"/console/services/{code}?done={request.path_params['act']}")
 
 

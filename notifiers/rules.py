@@ -225,7 +225,7 @@ def check_address(address: str) -> str:
         raise Invalid("email", "the part before @ has characters that cannot be delivered to")
     checked = f"{local}@{domain}"
     if len(checked) > MAX_ADDRESS:
-        raise Invalid("email", f"is longer than {MAX_ADDRESS} characters")
+        raise Invalid("email", "is longer than %(limit)s characters", limit=MAX_ADDRESS)
     return checked
 
 

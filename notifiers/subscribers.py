@@ -39,7 +39,7 @@ class Choice:
 def choice_of(session: Session, *, language: str, services: Collection[str] | None) -> Choice:
     """A choice from codes or ids; None is all services. Raises Invalid for an unknown one, or for nothing."""
     if language not in LANGUAGES:
-        raise Invalid("language", f"is one of {', '.join(LANGUAGES)}")
+        raise Invalid("language", "is one of %(known)s", known=", ".join(LANGUAGES))
     if services is None:
         return Choice(language)
     if not services:
@@ -47,7 +47,7 @@ def choice_of(session: Session, *, language: str, services: Collection[str] | No
     known = _services(session)
     unknown = [service for service in services if service not in known]
     if unknown:
-        raise Invalid("services", f'there is no service "{unknown[0][:40]}"')
+        raise Invalid("services", 'there is no service "%(service)s"', service=unknown[0][:40])
     return Choice(language, tuple(sorted({known[service] for service in services})))
 
 

@@ -18,6 +18,34 @@ HOUSE = TEMPLATES.parent
 ROOMS = ("statuspage", "monitors", "notifiers", "tickets")
 POLISH = sorted((LOCALE / "pl" / "LC_MESSAGES").glob("*.po"))
 PLACEHOLDER = re.compile(r"%\((\w+)\)s")
+# Errors that a page may show, and which of their arguments is the message.
+REFUSALS = {
+    **dict.fromkeys(("Conflict", "Forbidden", "NotFound", "SecondNeeded", "TooMany"), 0),
+    "Invalid": 1,
+}
+REFUSING = (
+    *("statuspage/incidents", "statuspage/site", "monitors", "notifiers", "tickets"),
+    *(f"statuspage/kernel/{name}.py" for name in ("accounts", "attempts", "authority", "otp", "web")),
+)
+# Modules, or functions of one, whose refusals no page shows.
+UNSEEN = {
+    "monitors/catalogue.py": "the catalogue is read by the command line and at the start",
+    "monitors/manage.py": "the management API alone, which speaks English",
+    "monitors/probes/": "settings of monitors are read with the catalogue",
+    "notifiers/outbox.py": "a slip of ours in the code, not of a person",
+    "notifiers/rules.py:check_headers": "a slip of ours in the code, not of a person",
+    "notifiers/subscribers.py:_parse_csv": "the import is a command",
+    "notifiers/subscribers.py:_parse_row": "the import is a command",
+    "notifiers/web.py:_api_fields": "the API alone, which speaks English",
+    "statuspage/incidents/catalogue.py": "the catalogue is read by the command line and at the start",
+    "statuspage/incidents/notice_pages.py": "the management API alone, which speaks English",
+    "statuspage/incidents/recurrence.py": "being rewritten with the pages of recurring work",
+    "statuspage/incidents/series.py": "being rewritten with the pages of recurring work",
+    "statuspage/site/manage/": "the management API alone, which speaks English",
+    "statuspage/site/planned_console.py": "being rewritten with the pages of recurring work",
+}
+# What is passed on from `tickets.rules`; tests/tickets/test_words.py looks at it there.
+PASSED_ON = {"tickets/requests.py": ("found[0].message", "problem")}
 # Functions that take a message: how many of their text arguments are messages.
 TRANSLATORS = {"_": 1, "gettext": 1, "translate": 1, "ngettext": 2}
 
@@ -62,6 +90,49 @@ def in_modules() -> Iterator[Found]:
                 if name in TRANSLATORS and len(texts) >= TRANSLATORS[name]:
                     where = f"{path.relative_to(HOUSE)}:{call.lineno}"
                     yield Found(where, texts[0], texts[1] if TRANSLATORS[name] == 2 else None)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A refusal in the source; `said` is None where the message is put together on the spot."""
+
+    where: str
+    said: str | None
+    values: frozenset[str | None]
+
+
+def in_refusals() -> Iterator[Refusal]:
+    for path in sorted({file for place in REFUSING for file in sources(HOUSE / place)}):
+        name = str(path.relative_to(HOUSE))
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        constants = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in tree.body:
+            place = f"{name}:{getattr(node, 'name', '')}"
+            if any(place.startswith(unseen) for unseen in UNSEEN):
+                continue
+            for call in (each for each in ast.walk(node) if isinstance(each, ast.Call)):
+                kind = getattr(call.func, "attr", getattr(call.func, "id", ""))
+                if kind not in REFUSALS or len(call.args) <= REFUSALS[kind]:
+                    continue
+                given = call.args[REFUSALS[kind]]
+                if ast.unparse(given) in PASSED_ON.get(name, ()):
+                    continue
+                said = constants.get(given.id, given) if isinstance(given, ast.Name) else given
+                yield Refusal(
+                    f"{name}:{call.lineno}",
+                    said.value if isinstance(said, ast.Constant) and isinstance(said.value, str) else None,
+                    frozenset(keyword.arg for keyword in call.keywords) - {"retry_after_s"},
+                )
+
+
+def sources(place: Path) -> list[Path]:
+    return [place] if place.is_file() else sorted(place.rglob("*.py"))
 
 
 def in_words() -> Iterator[Found]:
@@ -112,6 +183,26 @@ def test_every_sentence_of_the_templates_is_in_polish() -> None:
 
 def test_every_sentence_of_the_modules_is_in_polish() -> None:
     assert missing(in_modules()) == []
+
+
+def test_every_refusal_is_written_out_and_in_polish() -> None:
+    found = list(in_refusals())
+    assert {one.said for one in found} >= {"lies in the past", "incident %(incident)s is resolved already"}
+    assert [one.where for one in found if one.said is None] == []
+    assert missing(Found(one.where, one.said) for one in found if one.said is not None) == []
+
+
+def test_a_refusal_is_given_the_values_that_stand_in_it() -> None:
+    for one in in_refusals():
+        assert set(PLACEHOLDER.findall(one.said or "")) == one.values, one.where
+        assert not one.values or "%" not in PLACEHOLDER.sub("", one.said or "").replace("%%", ""), one.where
+
+
+def test_what_no_page_shows_is_there() -> None:
+    for unseen in UNSEEN:
+        name, _, function = unseen.partition(":")
+        assert (HOUSE / name).exists(), unseen
+        assert f"def {function}" in (HOUSE / name).read_text("utf-8") if function else True, unseen
 
 
 def test_every_status_has_a_polish_word() -> None:

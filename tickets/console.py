@@ -90,6 +90,7 @@ async def _ticket(
     request: Request,
     *,
     problem: rules.Problem | None = None,
+    moved: Conflict | None = None,
     typed: Mapping[str, str] | None = None,
     status: int = 200,
 ) -> Response:
@@ -106,6 +107,7 @@ async def _ticket(
             (i for i in linkable if i.id not in known), key=lambda i: found.service_code not in i.services
         ),
         "problem": problem,
+        "moved": moved,
         "typed": {name: (typed or {}).get(name, "") for name in _FIELDS},
         "done": request.query_params.get("done"),
         "closes_at": rules.closes_at(found.resolved_at) if found.resolved_at else None,
@@ -122,13 +124,13 @@ async def act(request: Request) -> Response:
         await _do(request, user, number, data)
     except Invalid as error:
         return await _ticket(
-            request, problem=rules.Problem(error.field, error.reason), typed=data, status=422
+            request,
+            problem=rules.Problem(error.field, error.message, error.values),
+            typed=data,
+            status=422,
         )
-    except Conflict:
-        moved = rules.Problem(
-            "", "The request has changed since you looked. Read what is new; your text is kept."
-        )
-        return await _ticket(request, problem=moved, typed=data, status=409)
+    except Conflict as error:
+        return await _ticket(request, moved=error, typed=data, status=409)
     return web.redirect(request, f"/console/tickets/{number}?{urlencode({'done': data['action']})}")
 
 

@@ -87,7 +87,7 @@ def _published(session: Session, notice_id: str, *, lock: bool = False) -> Notic
         query = query.with_for_update().execution_options(populate_existing=True)
     notice = session.scalar(query)
     if notice is None:
-        raise NotFound(f"there is no incident {notice_id}")
+        raise NotFound("there is no incident %(incident)s", incident=notice_id)
     return notice
 
 
@@ -299,7 +299,7 @@ def link(
     if _is_linked(session, ticket, notice):
         return
     if refusal := _refusal(session, ticket):
-        raise Conflict(refusal)
+        raise refusal
     _link(session, ticket, notice, how=how, by=by, now=now)
     if notice.resolved_at is not None:
         promises.promise(session, notice, reopen_window=reopen_window, now=now)
@@ -354,7 +354,9 @@ def unlink(session: Session, number: str, notice_id: str, *, reason: str, by: st
         )
     )
     if found is None:
-        raise NotFound(f"request {number} is not linked to incident {notice_id}")
+        raise NotFound(
+            "request %(request)s is not linked to incident %(incident)s", request=number, incident=notice_id
+        )
     _end(session, found, reason=reason, by=by, now=now)
     promises.cancel(
         session,
@@ -397,13 +399,17 @@ def _is_linked(session: Session, ticket: Ticket, notice: Notice) -> bool:
     return session.scalar(found) is not None
 
 
-def _refusal(session: Session, ticket: Ticket) -> str | None:
+def _refusal(session: Session, ticket: Ticket) -> Conflict | None:
     """Why a ticket cannot be linked now."""
     if held_by := session.scalar(_holding(ticket.id)):
-        return f"request {ticket.number} waits for incident {held_by}; unlink it there first"
+        return Conflict(
+            "request %(request)s waits for incident %(incident)s; unlink it there first",
+            request=ticket.number,
+            incident=held_by,
+        )
     state = State(ticket.state)
     if state is not State.PENDING_INCIDENT and not rules.may_follow(state, State.PENDING_INCIDENT):
-        return f"request {ticket.number} is {state}"
+        return requests.refused(ticket)
     return None
 
 

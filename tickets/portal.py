@@ -141,7 +141,7 @@ async def _form(request: Request, draft: Draft, problems: Sequence[Problem] = ()
     context = {
         "draft": draft,
         "problems": problems,
-        "problem_of": {field: None for field in _FIELDS} | {p.field: p.message for p in problems},
+        "problem_of": {field: None for field in _FIELDS} | {p.field: p for p in problems},
         "services": choices,
         "kinds": rules.FILED_ONLINE,
         "incidents": await _known(request, draft, choices),

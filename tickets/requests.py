@@ -52,7 +52,7 @@ def file_request(session: Session, new: NewRequest, *, house: House, now: dateti
     """
     draft = new.draft
     if found := rules.problems(draft):
-        raise Invalid(found[0].field, found[0].message)
+        raise Invalid(found[0].field, found[0].message, **found[0].values)
     email = check_address(draft.email)
     service = find_service(session, draft.service) if draft.service else None
     if draft.service and service is None:
@@ -336,8 +336,20 @@ def locked(session: Session, number: str) -> Ticket:
     """The ticket with this number, ours alone until the unit of work ends. Raises NotFound."""
     ticket = session.scalar(select(Ticket).where(Ticket.number == number).with_for_update())
     if ticket is None:
-        raise NotFound(f"there is no request {number}")
+        raise NotFound("there is no request %(request)s", request=number)
     return ticket
+
+
+def refused(ticket: Ticket) -> Conflict:
+    """Why what was asked cannot be done with it as it stands."""
+    state = State(ticket.state)
+    if state in rules.FINAL:
+        return Conflict(
+            "request %(request)s is closed for good; nothing more can be done with it", request=ticket.number
+        )
+    if state is State.RESOLVED:
+        return Conflict("request %(request)s is resolved already", request=ticket.number)
+    return Conflict("request %(request)s cannot take this step from where it stands", request=ticket.number)
 
 
 def enter(session: Session, ticket: Ticket, new: State, *, by: str, now: datetime) -> None:
@@ -346,7 +358,7 @@ def enter(session: Session, ticket: Ticket, new: State, *, by: str, now: datetim
     if old is new:
         return
     if not rules.may_follow(old, new):
-        raise Conflict(f"request {ticket.number} is {old} and cannot become {new}")
+        raise refused(ticket)
     ticket.state = new
     ticket.updated_at = now
     if new is State.RESOLVED:
@@ -368,7 +380,7 @@ def answer(session: Session, number: str, body: str, *, by: str, house: House, n
     """Write to the requester, by mail too. Raises Invalid, NotFound, Conflict once it is closed."""
     ticket = locked(session, number)
     if State(ticket.state) in rules.FINAL:
-        raise Conflict(f"request {number} is {ticket.state}; nothing more can be answered")
+        raise refused(ticket)
     message = _say(session, ticket, _checked("answer", body), by=by, now=now, public=True)
     enter(session, ticket, rules.state_after_answer(State(ticket.state)), by=by, now=now)
     letters.send_answer(session, ticket, message, house=house, now=now)
@@ -395,7 +407,7 @@ def resolve(
     Raises Conflict where it cannot be resolved.
     """
     if not rules.may_follow(State(ticket.state), State.RESOLVED):
-        raise Conflict(f"request {ticket.number} is {ticket.state} and cannot be resolved")
+        raise refused(ticket)
     message = _say(session, ticket, solution, by=by, now=now, public=True, is_solution=True)
     enter(session, ticket, State.RESOLVED, by=by, now=now)
     ticket.solution = solution

@@ -1,5 +1,6 @@
 """The words and pure rules of the help desk: states and what may follow, what is valid, when what is due."""
 
+import dataclasses
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -166,10 +167,11 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with one field. `message` is an English msgid that says how to go on."""
+    """What is wrong with one field. `message` is an English msgid that says how to go on, `values` stand in it."""
 
     field: str
     message: str
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
 
 def problems(draft: Draft) -> tuple[Problem, ...]:

@@ -24,7 +24,7 @@ from statuspage.incidents.rules import Impact, IncidentStatus, ServiceStatus, im
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Act, Notice
 from statuspage.kernel import audit, config
-from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound
+from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound, filled
 from statuspage.kernel.events import take_turns
 
 EMPTY = Text("", "")
@@ -75,6 +75,19 @@ class Content:
     seen: str | None = None  # the newest update that the author had read
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an act could not be published at its time: a message with its values, as errors have them."""
+
+    message: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    field: str = ""  # what has to change, where it is one field
+
+    def __str__(self) -> str:
+        said = filled(self.message, self.values)
+        return f"{self.field}: {said}" if self.field else said
+
+
 def write(session: Session, content: Content, *, by: str, now: datetime) -> Act:
     """Keep a draft. Nothing is checked but that its incident exists: it may be finished later."""
     notice_id = _notice_id(session, content)
@@ -99,7 +112,7 @@ def edit(session: Session, act_id: str, content: Content, *, by: str, now: datet
     """
     act = get_open(session, act_id)
     if act.version != version:
-        raise Conflict(f"{act.edited_by} has edited this draft since you opened it")
+        raise Conflict("%(editor)s has edited this draft since you opened it", editor=act.edited_by)
     act.content = stored(content)
     act.notice_id = _notice_id(session, content)
     act.state, act.publish_at, act.failed = ActState.DRAFT, None, ""
@@ -177,8 +190,24 @@ def perform_due(session: Session, *, now: datetime, policy: config.Incidents) ->
             done += 1
         except Error as error:
             session.refresh(act)
-            act.state, act.publish_at, act.failed = ActState.DRAFT, None, str(error)
+            act.state, act.publish_at, act.failed = ActState.DRAFT, None, _failed(error)
     return done
+
+
+def _failed(error: Error) -> str:
+    """The error as `failure_of` reads it again."""
+    field = error.field if isinstance(error, Invalid) else ""
+    return msgspec.json.encode(Failure(error.message, dict(error.values), field)).decode()
+
+
+def failure_of(act: Act) -> Failure | None:
+    """Why it could not be published at its time. Of an older version's rows nothing but the text is known."""
+    if not act.failed:
+        return None
+    try:
+        return msgspec.json.decode(act.failed, type=Failure)
+    except msgspec.DecodeError:
+        return Failure(act.failed)
 
 
 def next_due_at(session: Session) -> datetime | None:
@@ -195,9 +224,11 @@ def get_open(session: Session, act_id: str, *, to_change: bool = True) -> Act:
     """An act that is not over; one that is to be changed is held until the unit ends. Raises NotFound, Conflict."""
     act = session.get(Act, act_id, with_for_update=to_change or None)
     if act is None:
-        raise NotFound(f"there is no draft {act_id}")
+        raise NotFound("there is no draft %(draft)s", draft=act_id)
+    if act.state == ActState.DONE:
+        raise Conflict("draft %(draft)s is published already", draft=act_id)
     if act.state not in OPEN_STATES:
-        raise Conflict(f"draft {act_id} is {act.state} already")
+        raise Conflict("draft %(draft)s was dropped", draft=act_id)
     return act
 
 

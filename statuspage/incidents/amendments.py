@@ -67,9 +67,12 @@ def reschedule(
 
 def _check(notice: Notice, was: Window, window: Window, *, now: datetime) -> None:
     if notice.resolved_at is not None:
-        raise Conflict(f"maintenance {notice.id} is {notice.status}; its times cannot change any more")
+        raise Conflict(
+            "maintenance %(maintenance)s is completed or cancelled; its times cannot change any more",
+            maintenance=notice.id,
+        )
     if window == was:
-        raise Conflict(f"maintenance {notice.id} has these times already")
+        raise Conflict("maintenance %(maintenance)s has these times already", maintenance=notice.id)
     if window.begins_at != was.begins_at:
         if notice.status != MaintenanceStatus.SCHEDULED:
             raise Invalid("start", "the work has begun; only its end can be moved")
@@ -110,14 +113,19 @@ def cancel_part(
     take_turns(session)
     notice = maintenance.get(session, maintenance_id)
     if notice.resolved_at is not None:
-        raise Conflict(f"maintenance {maintenance_id} is {notice.status} already")
+        raise Conflict("maintenance %(maintenance)s is completed or cancelled already", maintenance=notice.id)
     if not codes:
         raise Invalid("service", "name at least one")
     present = {service.code: service for service in maintenance.services_of(session, notice)}
     for code in codes:
         if code not in present:
             services.by_code(session, code)
-            raise Invalid("service", f'"{code}" is not part of this work; {", ".join(present)} are')
+            raise Invalid(
+                "service",
+                '"%(service)s" is not part of this work; %(known)s are',
+                service=code,
+                known=", ".join(present),
+            )
     removed = [service for code, service in present.items() if code in set(codes)]
     if len(removed) == len(present):
         cancelled = texts.MAINTENANCE_CANCELLED

@@ -51,7 +51,7 @@ def correct_times(
     if new_begin > now:
         raise Invalid("began_at", "lies in the future")
     if ended_at is not None and notice.resolved_at is None:
-        raise Conflict(f"incident {incident_id} is not over; resolve it instead")
+        raise Conflict("incident %(incident)s is not over; resolve it instead", incident=incident_id)
     if new_end is not None and not new_begin <= new_end <= now:
         raise Invalid("ended_at", "must not come before the beginning, nor after now")
     before = {
@@ -76,7 +76,7 @@ def rename(session: Session, notice_id: str, name: Text, *, by: str, now: dateti
     check_text("title", name, MAX_TITLE)
     notice = session.get(Notice, notice_id)
     if notice is None:
-        raise NotFound(f"there is no incident or maintenance {notice_id}")
+        raise NotFound("there is no incident or maintenance %(notice)s", notice=notice_id)
     before = {f"name_{x}": getattr(notice, f"name_{x}") for x in ("pl", "en")}
     changed = {field: old for field, old in before.items() if old != getattr(name, field[-2:])}
     if changed:
@@ -95,7 +95,7 @@ def reword(session: Session, update_id: str, text: Text, *, by: str, now: dateti
     check_text("text", text, MAX_TEXT)
     update = session.get(Update, update_id)
     if update is None:
-        raise NotFound(f"there is no update {update_id}")
+        raise NotFound("there is no update %(update)s", update=update_id)
     changed = {
         field: old
         for field, old, new in (("text_pl", update.text_pl, text.pl), ("text_en", update.text_en, text.en))
@@ -125,7 +125,9 @@ def merge(
     notice, into = get(session, incident_id), get(session, into_id)
     for each in (notice, into):
         if each.merged_into_id is not None or each.resolved_at is not None:
-            raise Conflict(f"incident {each.id} is over or part of another; open ones can be merged")
+            raise Conflict(
+                "incident %(incident)s is over or part of another; open ones can be merged", incident=each.id
+            )
     if notice.id == into.id:
         raise Conflict("an incident cannot become part of itself")
     for row in rows_of(session, notice):

@@ -71,15 +71,33 @@ def find_service(tree: Tree, code: str, *, field: str = "service") -> Service:
     """The service with this code. Raises Invalid naming those there are."""
     by_code = {service.code: service for service in tree.services.values()}
     if code not in by_code:
-        raise Invalid(field, f'there is no service "{code}"; there are {", ".join(sorted(by_code))}')
+        raise Invalid(
+            field,
+            'there is no service "%(service)s"; there are %(known)s',
+            service=code,
+            known=", ".join(sorted(by_code)),
+        )
     return by_code[code]
 
 
 def check_function(service: Service, function: str, *, field: str) -> None:
     """Raise Invalid for a function that the catalogue does not give the service."""
-    if function and function not in service.functions:
-        known = ", ".join(service.functions) or "none are declared in the catalogue"
-        raise Invalid(field, f'{service.code} has no function "{function}"; there are: {known}')
+    if not function or function in service.functions:
+        return
+    if not service.functions:
+        raise Invalid(
+            field,
+            '%(service)s has no function "%(function)s"; none are declared in the catalogue',
+            service=service.code,
+            function=function,
+        )
+    raise Invalid(
+        field,
+        '%(service)s has no function "%(function)s"; there are: %(known)s',
+        service=service.code,
+        function=function,
+        known=", ".join(service.functions),
+    )
 
 
 def _set_scope(session: Session, tree: Tree, notice: Notice, scope: Mapping[str, Scope]) -> None:
@@ -87,11 +105,16 @@ def _set_scope(session: Session, tree: Tree, notice: Notice, scope: Mapping[str,
         service = find_service(tree, code)
         row = session.get(NoticeService, (notice.id, service.id))
         if row is None:
-            raise Invalid("scope", f"{code} is not among the affected services")
+            raise Invalid("scope", "%(service)s is not among the affected services", service=code)
         for function in wanted.functions:
             check_function(service, function, field="function")
         if unknown := set(wanted.channels) - {*CHANNELS, *service.channels}:
-            raise Invalid("channel", f'"{min(unknown)}" is none of {", ".join(CHANNELS)}')
+            raise Invalid(
+                "channel",
+                '"%(channel)s" is none of %(known)s',
+                channel=min(unknown),
+                known=", ".join(CHANNELS),
+            )
         row.functions, row.channels = list(wanted.functions), list(wanted.channels)
 
 
@@ -102,7 +125,11 @@ def _set_unaffected(
     named = select(NoticeService.service_id).where(NoticeService.notice_id == notice.id)
     for id in session.scalars(named):
         if id in wanted:
-            raise Invalid("unaffected", f"{tree.services[id].code} is among the affected services, too")
+            raise Invalid(
+                "unaffected",
+                "%(service)s is among the affected services, too",
+                service=tree.services[id].code,
+            )
     own = NoticeUnaffected.notice_id == notice.id
     before = set(session.scalars(select(NoticeUnaffected.service_id).where(own)))
     if before == wanted:
@@ -122,7 +149,7 @@ def _set_handling(
         raise Invalid("sent_until", "must come after the window's beginning")
     for language, text in (("pl", new.text.pl), ("en", new.text.en)):
         if len(text) > MAX_TEXT:
-            raise Invalid(f"messages_{language}", f"at most {MAX_TEXT} characters are allowed")
+            raise Invalid(f"messages_{language}", "at most %(limit)s characters are allowed", limit=MAX_TEXT)
     current = select(Handling).where(Handling.notice_id == notice.id, Handling.replaced_at.is_(None))
     for row in session.scalars(current):
         if row.service_id == service_id:

@@ -111,7 +111,9 @@ def _check(new: NewFallback, now: datetime) -> None:
     if new.ends_at is not None and new.ends_at <= (new.begins_at or now):
         raise Invalid("fallback_until", "must come after the beginning")
     if len(new.reference) > MAX_REFERENCE or not new.reference.isprintable():
-        raise Invalid("fallback_reference", f"one line of at most {MAX_REFERENCE} characters is allowed")
+        raise Invalid(
+            "fallback_reference", "one line of at most %(limit)s characters is allowed", limit=MAX_REFERENCE
+        )
     for name, text in (("fallback_instructions", new.instructions), ("legal_basis", new.legal_basis)):
         if text.pl or text.en:
             check_text(name, text, MAX_PART)
@@ -132,9 +134,9 @@ def withdraw(
     take_turns(session)
     fallback = session.get(Fallback, fallback_id)
     if fallback is None:
-        raise NotFound(f"there is no declaration {fallback_id}")
+        raise NotFound("there is no declaration %(declaration)s", declaration=fallback_id)
     if fallback.state != FallbackState.PERMITTED or fallback.replaced_at is not None:
-        raise Conflict(f"{fallback.reference} is not a permission in force")
+        raise Conflict("%(reference)s is not a permission in force", reference=fallback.reference)
     notice = _open_incident(session, fallback.notice_id)
     _withdraw(fallback, by=by, now=now)
     service = session.get_one(Service, fallback.service_id)
@@ -156,7 +158,9 @@ def withdraw_all(session: Session, reference: str, *, by: str, now: datetime) ->
         )
     ).all()
     if not ids:
-        raise NotFound(f"there is no permission in force with the reference {reference}")
+        raise NotFound(
+            "there is no permission in force with the reference %(reference)s", reference=reference
+        )
     for number, id in enumerate(ids):
         withdraw(session, id, by=by, now=now, deliver=number == len(ids) - 1)
     return len(ids)
@@ -168,7 +172,10 @@ def withdraw_silently(
     """End a permission of this incident where the same act posts the update that says so. Raises Conflict."""
     fallback = session.get(Fallback, fallback_id)
     if fallback is None or fallback.notice_id != incident_id or fallback.state != FallbackState.PERMITTED:
-        raise Conflict(f"declaration {fallback_id} is not a permission in force on this incident")
+        raise Conflict(
+            "declaration %(declaration)s is not a permission in force on this incident",
+            declaration=fallback_id,
+        )
     _withdraw(fallback, by=by, now=now)
 
 
@@ -201,11 +208,17 @@ def _in_force(session: Session, notice: Notice) -> Sequence[Fallback]:
 def _open_incident(session: Session, incident_id: str) -> Notice:
     notice = session.get(Notice, incident_id)
     if notice is None or notice.kind != NoticeKind.INCIDENT:
-        raise NotFound(f"there is no incident {incident_id}")
+        raise NotFound("there is no incident %(incident)s", incident=incident_id)
     if notice.merged_into_id is not None:
-        raise Conflict(f"incident {incident_id} is part of {notice.merged_into_id}; declare it there")
+        raise Conflict(
+            "incident %(incident)s is part of %(other)s; declare it there",
+            incident=incident_id,
+            other=notice.merged_into_id,
+        )
     if notice.resolved_at is not None:
-        raise Conflict(f"incident {incident_id} is over; paper is for while a service fails")
+        raise Conflict(
+            "incident %(incident)s is over; paper is for while a service fails", incident=incident_id
+        )
     return notice
 
 

@@ -108,7 +108,7 @@ def _check_new(new: NewIncident, now: datetime) -> None:
     check_text("title", new.name, MAX_TITLE)
     check_text("text", new.text, MAX_TEXT)
     if new.status not in UNRESOLVED:
-        raise Invalid("status", f"a new incident is {', '.join(sorted(UNRESOLVED))}; not {new.status}")
+        raise Invalid("status", "a new incident is investigating, identified or monitoring, not over")
     if (new.began_at or now) > now:
         raise Invalid("began_at", "lies in the future; planned work is scheduled as maintenance")
     if new.ended_at is None:
@@ -183,12 +183,37 @@ def _check_may_speak(
     session: Session, notice: Notice, status: IncidentStatus | None, seen: str | None
 ) -> None:
     if notice.merged_into_id is not None:
-        raise Conflict(f"incident {notice.id} is part of {notice.merged_into_id}; update that one")
+        raise part_of_another(notice)
     if status and not may_follow(IncidentStatus(notice.status), status):
-        raise Conflict(f"incident {notice.id} is {notice.status} and cannot become {status}")
+        raise _cannot_follow(notice, status)
     if notice.resolved_at and not status:
-        raise Conflict(f"incident {notice.id} is resolved; give --status to reopen it or to add a postmortem")
+        raise Conflict(
+            "incident %(incident)s is resolved; give a status to reopen it or to add a postmortem",
+            incident=notice.id,
+        )
     check_seen(session, notice, seen)
+
+
+def part_of_another(notice: Notice) -> Conflict:
+    """What is said of an incident that was merged."""
+    return Conflict(
+        "incident %(incident)s is part of %(other)s; update that one",
+        incident=notice.id,
+        other=notice.merged_into_id,
+    )
+
+
+def _cannot_follow(notice: Notice, status: IncidentStatus) -> Conflict:
+    if notice.status == IncidentStatus.POSTMORTEM:
+        return Conflict("incident %(incident)s is resolved and has its postmortem", incident=notice.id)
+    if status is IncidentStatus.POSTMORTEM:
+        return Conflict(
+            "incident %(incident)s is not resolved yet; its postmortem comes afterwards", incident=notice.id
+        )
+    return Conflict(
+        "incident %(incident)s is resolved; it can be reopened as investigating, or given its postmortem",
+        incident=notice.id,
+    )
 
 
 def check_seen(session: Session, notice: Notice, seen: str | None) -> None:
@@ -200,7 +225,10 @@ def check_seen(session: Session, notice: Notice, seen: str | None) -> None:
     if read is not None:
         newer = newer.where(Update.position > read)
     if (other := session.scalars(newer.order_by(Update.position.desc()).limit(1)).first()) is not None:
-        raise Conflict(f"{other.author} has posted an update since you looked; read it before you publish")
+        raise Conflict(
+            "%(author)s has posted an update since you looked; read it before you publish",
+            author=other.author,
+        )
 
 
 def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> Notice:
@@ -208,7 +236,7 @@ def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> No
     take_turns(session)
     notice = get(session, incident_id)
     if notice.published_at is not None:
-        raise Conflict(f"incident {incident_id} is published already")
+        raise Conflict("incident %(incident)s is published already", incident=incident_id)
     notice.published_at = now
     tree = load_tree(session)
     changes = after_change(session, tree, notice, now)
@@ -216,7 +244,7 @@ def publish(session: Session, incident_id: str, *, by: str, now: datetime) -> No
         select(Update).where(Update.notice_id == notice.id).order_by(Update.position.desc())
     ).first()
     if update is None:
-        raise Conflict(f"incident {incident_id} says nothing yet; post an update instead")
+        raise Conflict("incident %(incident)s says nothing yet; post an update instead", incident=incident_id)
     update.affected = [*update.affected, *(change.as_affected() for change in changes)]
     revise(session, notice, {"published_at": None}, by=by, now=now)
     tell(session, "incident.created", notice, update, now, by=by)
@@ -232,7 +260,7 @@ def resolve(
     check_text("text", text, MAX_TEXT)
     notice = get(session, incident_id)
     if notice.resolved_at is not None:
-        raise Conflict(f"incident {incident_id} is resolved already")
+        raise Conflict("incident %(incident)s is resolved already", incident=incident_id)
     check_seen(session, notice, seen)
     notice.taken_over = True
     notice.published_at = notice.published_at or now
@@ -245,7 +273,7 @@ def get(session: Session, incident_id: str) -> Notice:
     """The incident; drafts too. Raises NotFound."""
     notice = session.get(Notice, incident_id)
     if notice is None or notice.kind != NoticeKind.INCIDENT:
-        raise NotFound(f"there is no incident {incident_id}")
+        raise NotFound("there is no incident %(incident)s", incident=incident_id)
     return notice
 
 

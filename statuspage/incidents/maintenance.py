@@ -132,7 +132,7 @@ def begin(
     take_turns(session)
     notice = get(session, maintenance_id)
     if notice.status in UNDER_WAY:
-        raise Conflict(f"maintenance {maintenance_id} has begun already")
+        raise Conflict("maintenance %(maintenance)s has begun already", maintenance=maintenance_id)
     _check_step(notice, MaintenanceStatus.IN_PROGRESS)
     notice.began_at = now
     enter(session, notice, MaintenanceStatus.IN_PROGRESS, text, "maintenance.started", by=by, now=now)
@@ -150,7 +150,7 @@ def verify(
     take_turns(session)
     notice = get(session, maintenance_id)
     if notice.status != MaintenanceStatus.IN_PROGRESS:
-        raise Conflict(f"maintenance {maintenance_id} is {notice.status}, not in progress")
+        raise Conflict("maintenance %(maintenance)s is not in progress", maintenance=maintenance_id)
     enter(session, notice, MaintenanceStatus.VERIFYING, text, "maintenance.updated", by=by, now=now)
     return notice
 
@@ -171,7 +171,9 @@ def complete(
     take_turns(session)
     notice = get(session, maintenance_id)
     if notice.status == MaintenanceStatus.SCHEDULED:
-        raise Conflict(f"maintenance {maintenance_id} has not begun; cancel it instead")
+        raise Conflict(
+            "maintenance %(maintenance)s has not begun; cancel it instead", maintenance=maintenance_id
+        )
     enter(session, notice, MaintenanceStatus.COMPLETED, text, "maintenance.completed", by=by, now=now)
     services.reassess(session, services_of(session, notice), now=now, policy=policy)
     return notice
@@ -248,7 +250,7 @@ def get(session: Session, maintenance_id: str) -> Notice:
     """Raises NotFound."""
     notice = session.get(Notice, maintenance_id)
     if notice is None or notice.kind != NoticeKind.MAINTENANCE:
-        raise NotFound(f"there is no maintenance {maintenance_id}")
+        raise NotFound("there is no maintenance %(maintenance)s", maintenance=maintenance_id)
     return notice
 
 
@@ -293,7 +295,7 @@ def enter(
 
 def _check_step(notice: Notice, status: MaintenanceStatus) -> None:
     if not may_follow(MaintenanceStatus(notice.status), status):
-        raise Conflict(f"maintenance {notice.id} is {notice.status} and cannot become {status}")
+        raise Conflict("maintenance %(maintenance)s is completed or cancelled already", maintenance=notice.id)
 
 
 def _open() -> Select[Notice]:

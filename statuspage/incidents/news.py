@@ -132,9 +132,9 @@ def add_picture(session: Session, news_id: str, picture: Picture, *, by: str, no
         raise Invalid("alt_pl", "say what the picture shows, for those who do not see it")
     for language in ("pl", "en"):
         if len(alt.own(language)) > MAX_ALT:
-            raise Invalid(f"alt_{language}", f"at most {MAX_ALT} characters are allowed")
+            raise Invalid(f"alt_{language}", "at most %(limit)s characters are allowed", limit=MAX_ALT)
     if len(pictures(session, news_id)) >= MAX_PICTURES:
-        raise Invalid("picture", f"at most {MAX_PICTURES} pictures stand in one news item")
+        raise Invalid("picture", "at most %(limit)s pictures stand in one news item", limit=MAX_PICTURES)
     row = NewsPicture(
         news_id=item.id,
         name=picture.name,
@@ -240,9 +240,9 @@ def _checked(words: Words) -> Words:
     text = Text(printable(words.text.pl).strip(), printable(words.text.en).strip())
     for language in ("pl", "en"):
         if len(title.own(language)) > MAX_TITLE:
-            raise Invalid(f"title_{language}", f"at most {MAX_TITLE} characters are allowed")
+            raise Invalid(f"title_{language}", "at most %(limit)s characters are allowed", limit=MAX_TITLE)
         if len(text.own(language)) > MAX_TEXT:
-            raise Invalid(f"text_{language}", f"at most {MAX_TEXT} characters are allowed")
+            raise Invalid(f"text_{language}", "at most %(limit)s characters are allowed", limit=MAX_TEXT)
         if text.own(language) and not title.own(language):
             raise Invalid(f"title_{language}", "a text needs its title in the same language")
     if not (title.pl or title.en):

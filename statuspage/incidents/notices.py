@@ -32,7 +32,12 @@ def check_text(field: str, text: Text, limit: int) -> None:
         raise Invalid(f"{field}_pl", "is empty in both languages; write it in one of them at least")
     for language, said in (("pl", text.pl), ("en", text.en)):
         if len(said) > limit:
-            raise Invalid(f"{field}_{language}", f"has {len(said)} characters; at most {limit} are allowed")
+            raise Invalid(
+                f"{field}_{language}",
+                "has %(count)s characters; at most %(limit)s are allowed",
+                count=len(said),
+                limit=limit,
+            )
 
 
 def name_of(service: Service) -> Text:
@@ -56,7 +61,12 @@ def declare(
     by_code = {service.code: service for service in tree.services.values()}
     for code, status in services.items():
         if code not in by_code:
-            raise Invalid("service", f'there is no service "{code}"; there are {", ".join(sorted(by_code))}')
+            raise Invalid(
+                "service",
+                'there is no service "%(service)s"; there are %(known)s',
+                service=code,
+                known=", ".join(sorted(by_code)),
+            )
         row = cover(session, notice, by_code[code].id, status, now)
         row.status = status
         row.declared = True

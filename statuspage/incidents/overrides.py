@@ -73,9 +73,9 @@ def end(session: Session, override_id: str, *, by: str, now: datetime) -> Overri
     take_turns(session)
     row = session.get(Override, override_id)
     if row is None:
-        raise NotFound(f"there is no override {override_id}")
+        raise NotFound("there is no override %(override)s", override=override_id)
     if row.ended_at is not None:
-        raise Conflict(f"override {override_id} is over already")
+        raise Conflict("override %(override)s is over already", override=override_id)
     row.ended_at, row.ended_by = now, by
     _settle(session, now)
     audit.record(session, by, "override.ended", f"override:{row.id}", at=now)

@@ -35,7 +35,9 @@ def by_code(session: Session, code: str) -> Service:
         known = session.scalars(
             select(Service.code).where(Service.archived_at.is_(None)).order_by(Service.code)
         )
-        raise NotFound(f'there is no service "{code}"; there are {", ".join(known)}')
+        raise NotFound(
+            'there is no service "%(service)s"; there are %(known)s', service=code, known=", ".join(known)
+        )
     return service
 
 

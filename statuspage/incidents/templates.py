@@ -54,13 +54,13 @@ def save(session: Session, new: NewTemplate, *, template_id: str | None = None) 
     """Add a template, or replace one. Raises Invalid naming the field, Conflict for a name that is taken."""
     name = new.name.strip()
     if not name or len(name) > MAX_TITLE or not name.isprintable():
-        raise Invalid("name", f"one line of at most {MAX_TITLE} characters is needed")
+        raise Invalid("name", "one line of at most %(limit)s characters is needed", limit=MAX_TITLE)
     for field, text, limit in (("title", new.title, MAX_TITLE), ("text", new.text, MAX_TEXT)):
         for language, said in (("pl", text.pl), ("en", text.en)):
             _check(f"{field}_{language}", said, limit)
     taken = session.scalar(select(Template.id).where(Template.name == name))
     if taken not in (None, template_id):
-        raise Conflict(f'there is a template "{name}" already')
+        raise Conflict('there is a template "%(name)s" already', name=name)
     row = get(session, template_id) if template_id else Template(name=name, kind=new.kind)
     row.name, row.kind, row.status = name, new.kind, new.status or ""
     row.title_pl, row.title_en = new.title.pl, new.title.en
@@ -73,18 +73,22 @@ def save(session: Session, new: NewTemplate, *, template_id: str | None = None) 
 
 def _check(field: str, said: str, limit: int) -> None:
     if len(said) > limit:
-        raise Invalid(field, f"at most {limit} characters are allowed")
+        raise Invalid(field, "at most %(limit)s characters are allowed", limit=limit)
     for variable in _VARIABLE.findall(said):
         if variable not in VARIABLES:
-            known = ", ".join(f"{{{each}}}" for each in VARIABLES)
-            raise Invalid(field, f"{{{variable}}} is not a variable; there are {known}")
+            raise Invalid(
+                field,
+                "{%(variable)s} is not a variable; there are %(known)s",
+                variable=variable,
+                known=", ".join(f"{{{each}}}" for each in VARIABLES),
+            )
 
 
 def get(session: Session, template_id: str) -> Template:
     """Raises NotFound."""
     row = session.get(Template, template_id)
     if row is None:
-        raise NotFound(f"there is no template {template_id}")
+        raise NotFound("there is no template %(template)s", template=template_id)
     return row
 
 

@@ -144,9 +144,9 @@ def _decoy() -> str:
 def hash_password(password: str) -> str:
     """argon2id; about 50 ms of CPU, so never inside a unit of work. Raises Invalid if it is too short."""
     if len(password) < MIN_PASSWORD:
-        raise Invalid("password", f"at least {MIN_PASSWORD} characters are needed")
+        raise Invalid("password", "at least %(least)s characters are needed", least=MIN_PASSWORD)
     if len(password) > MAX_PASSWORD:
-        raise Invalid("password", f"at most {MAX_PASSWORD} characters are taken")
+        raise Invalid("password", "at most %(limit)s characters are taken", limit=MAX_PASSWORD)
     return _hasher().hash(password)
 
 
@@ -214,13 +214,19 @@ def _add(session: Session, user: User, by: str, now: datetime) -> User:
         or len(user.login) > _MAX_LOGIN
         or not all(c.isprintable() and c != " " for c in user.login)
     ):
-        raise Invalid("login", f"a name without spaces is needed, at most {_MAX_LOGIN} characters long")
+        raise Invalid(
+            "login", "a name without spaces is needed, at most %(limit)s characters long", limit=_MAX_LOGIN
+        )
     if ":" in user.login or user.login.lower() in _NO_PERSONS:  # "api:gateway" is a program's name
-        raise Invalid("login", f'"{user.login}" would be taken for a program; choose another without a colon')
+        raise Invalid(
+            "login",
+            '"%(login)s" would be taken for a program; choose another without a colon',
+            login=user.login,
+        )
     if not user.name.strip() or len(user.name) > _MAX_NAME or not user.name.isprintable():
-        raise Invalid("name", f"a name is needed, at most {_MAX_NAME} characters long")
+        raise Invalid("name", "a name is needed, at most %(limit)s characters long", limit=_MAX_NAME)
     if find_user(session, user.login):
-        raise Conflict(f'the login "{user.login}" is taken')
+        raise Conflict('the login "%(login)s" is taken', login=user.login)
     user.created_at = now
     session.add(user)
     session.flush()

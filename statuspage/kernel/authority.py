@@ -11,11 +11,19 @@ from statuspage.kernel.errors import Forbidden
 T = TypeVar("T")
 
 
+def _(message: str) -> str:
+    """Marks a message for translation."""
+    return message
+
+
 class OutOfArea(Forbidden):
     """They have this role for other groups of services; `groups` are the codes of those that are lacking."""
 
-    def __init__(self, role: Role, groups: Sequence[str]) -> None:
-        super().__init__(f"the role {role} is needed for {', '.join(groups) or 'the whole house'}")
+    def __init__(self, groups: Sequence[str]) -> None:
+        if groups:
+            super().__init__(_("your role does not cover the groups: %(groups)s"), groups=", ".join(groups))
+        else:
+            super().__init__(_("your role covers single groups; this needs one for all of them"))
         self.groups = tuple(groups)
 
 
@@ -35,7 +43,7 @@ def within(
     def guarded(session: Session, *args: Any, **named: Any) -> T:
         concerned = groups(session)
         if not may(user, role, concerned):
-            raise OutOfArea(role, sorted(code for code in concerned if not user.may(role, code)))
+            raise OutOfArea(sorted(code for code in concerned if not user.may(role, code)))
         return verb(session, *args, **named)
 
     return guarded

@@ -43,6 +43,10 @@ class Catalogues:
         strings = self._messages[language].get(message)
         return strings[0] if strings and strings[0] else message
 
+    def knows(self, language: str, message: str) -> bool:
+        """Whether the message can be said in `language`; in English, the source, every message can."""
+        return language == "en" or message in self._messages[language]
+
     def ngettext(self, language: str, singular: str, plural: str, n: int) -> str:
         """The form of the message that `n` asks for: two in English, three in Polish."""
         strings = self._messages[language].get(singular)

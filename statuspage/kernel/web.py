@@ -95,6 +95,7 @@ def environment() -> Environment:
     # For messages that stand in variables: `_()` makes Markup of its argument, this does not.
     env.filters["translated"] = _gettext
     env.filters["said"] = _said
+    env.filters["sentence"] = _sentence
     env.filters["instant"] = _instant
     env.filters["day"] = _day
     env.filters["clock"] = _clock
@@ -119,6 +120,14 @@ def _ngettext(context: Context, singular: str, plural: str, n: int) -> str:
 def _said(context: Context, told: Told) -> str:
     """What an error or a problem says, in the reader's language."""
     return filled(_gettext(context, told.message), told.values)
+
+
+@pass_context
+def _sentence(context: Context, told: Told) -> str:
+    """The same where it stands for itself: with a capital and a full stop."""
+    said = _gettext(context, told.message)
+    end = "" if said.endswith((".", "?", "!")) else "."
+    return filled(f"{said[:1].upper()}{said[1:]}{end}", told.values)
 
 
 @pass_context
@@ -245,7 +254,7 @@ async def require(request: Request, role: Role, *, somewhere: bool = False, file
         await db.run(note_seen, token, now=now)
     request.scope["user"] = user
     if not (user.may_somewhere(role) if somewhere else user.may(role)):
-        raise Forbidden(f"the role {role} is needed")
+        raise Forbidden("your role does not allow this")
     if request.method == "POST" and (await form(request, files=files)).get("csrf") != user.csrf:
         await request.close()
         raise Forbidden("the form is out of date; load the page again")
@@ -284,9 +293,22 @@ def answer_error(request: Request, error: Exception) -> Response:
         log.warning("web.unavailable", path=request.scope["path"], reason=str(error))
     if request.scope["path"].startswith("/api/"):
         return JSONResponse({"error": _reason(error)}, status, headers)
-    response = render(request, "site/error.html", {"status": status, "error": error}, status=status)
+    context = {"status": status, "error": error, "told": _told(request, error)}
+    response = render(request, "site/error.html", context, status=status)
     response.headers.update(headers)
     return response
+
+
+def _told(request: Request, error: Exception) -> Error | None:
+    """The error, if its page can say more of it than its kind: in the reader's language, and nothing technical.
+
+    What was not found is not repeated: anybody may have written it into an address.
+    """
+    if not isinstance(error, (Conflict, Forbidden, NotFound)):
+        return None
+    if isinstance(error, NotFound) and error.values:
+        return None
+    return error if house(request).catalogues.knows(language(request), error.message) else None
 
 
 def _reason(error: Exception) -> str:

@@ -123,6 +123,11 @@ def problem_of(error: Invalid) -> Problem:
     return Problem(_OF_FORM.get(error.field, error.field), error.message, values=error.values)
 
 
+def label_of(field: str) -> str:
+    """What the form calls a verb's field, a msgid; "" for one that it does not have."""
+    return _LABELS.get(_OF_FORM.get(field, field), "")
+
+
 class Reader:
     """Reads one form; what cannot be read is noted as a problem."""
 

@@ -20,7 +20,7 @@ from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.localtime import NoSuchTime, read_local
 from statuspage.kernel.panels import Parts
 from statuspage.site.composer import Preview, rehearse_act
-from statuspage.site.composition import Problem, Typed, problem_of
+from statuspage.site.composition import Problem, Typed, label_of, problem_of
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
@@ -64,11 +64,15 @@ async def _show(
         preview = await rehearse_act(house, parts, found.id, by=user.login, now=now)
     except Error as error:  # as it stands it cannot be published: say why, and let it be edited
         flaw = error
+    failure = acts.failure_of(found)
     context = {
         "act": found,
         "content": acts.content_of(found),
         "preview": preview,
         "flaw": flaw,
+        "flaw_at": label_of(flaw.field) if isinstance(flaw, Invalid) else "",
+        "failure": failure,
+        "failure_at": label_of(failure.field) if failure else "",
         "typed": typed or Typed(),
         "problems": [problem] if problem else [],
         "problem_of": {problem.field: problem} if problem else {},
@@ -151,5 +155,7 @@ def _perform_version(
     """Publish what was read: not what somebody has changed meanwhile."""
     act = acts.get_open(session, id)
     if str(act.version) != version:
-        raise Conflict(f"{act.edited_by} has edited this draft since you opened it; read it again")
+        raise Conflict(
+            "%(editor)s has edited this draft since you opened it; read it again", editor=act.edited_by
+        )
     return acts.perform(session, id, by=login, now=now, policy=policy, break_glass=break_glass).id

@@ -163,7 +163,7 @@ def _reword_update(session: Session, id: str, update_id: str, text: Text, *, by:
     """Of this incident alone: the role was asked for here."""
     update = session.get(Update, update_id)
     if update is None or update.notice_id != id:
-        raise NotFound(f"incident {id} has no update {update_id}")
+        raise NotFound("incident %(incident)s has no update %(update)s", incident=id, update=update_id)
     corrections.reword(session, update_id, text, by=by, now=now)
 
 
@@ -220,7 +220,9 @@ def _withdraw_permission(session: Session, id: str, fallback_id: str, *, by: str
     """Of this incident alone: the role was asked for here."""
     fallback = session.get(Fallback, fallback_id)
     if fallback is None or fallback.notice_id != id:
-        raise NotFound(f"incident {id} has no declaration {fallback_id}")
+        raise NotFound(
+            "incident %(incident)s has no declaration %(declaration)s", incident=id, declaration=fallback_id
+        )
     fallbacks.withdraw(session, fallback_id, by=by, now=now)
 
 

@@ -42,7 +42,7 @@ def directory(data_dir: str) -> Path:
 def store(content: bytes, data_dir: str) -> Stored:
     """Keep a picture; some tens of milliseconds of CPU. Raises Invalid saying what is wrong with it."""
     if len(content) > MAX_BYTES:
-        raise Invalid("picture", f"has more than {MAX_BYTES // 1_000_000} MB; make it smaller")
+        raise Invalid("picture", "has more than %(limit)s MB; make it smaller", limit=MAX_BYTES // 1_000_000)
     body, extension, size = _written_anew(content)
     name = f"{hashlib.sha256(body).hexdigest()[:32]}.{extension}"
     place = directory(data_dir)
@@ -73,7 +73,9 @@ def _written_anew(content: bytes) -> tuple[bytes, str, tuple[int, int]]:
             with Image.open(io.BytesIO(content), formats=tuple(_FORMATS)) as image:
                 if image.width * image.height > MAX_PIXELS:
                     raise Invalid(
-                        "picture", f"has more than {MAX_PIXELS // 1_000_000} million pixels; make it smaller"
+                        "picture",
+                        "has more than %(limit)s million pixels; make it smaller",
+                        limit=MAX_PIXELS // 1_000_000,
                     )
                 kind = str(image.format)
                 upright = ImageOps.exif_transpose(image)

@@ -31,7 +31,6 @@ from statuspage.incidents.tables import (
     Template,
     Update,
 )
-from statuspage.kernel.errors import Conflict
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import format_fixed
 from statuspage.kernel.localtime import next_minutes
@@ -163,7 +162,7 @@ def read_situation(session: Session, kind: ActKind, notice_id: str = "") -> Situ
     """Raises NotFound, or Conflict for an incident that is part of another."""
     notice = incidents.get(session, notice_id) if notice_id else None
     if notice is not None and notice.merged_into_id is not None:
-        raise Conflict(f"incident {notice.id} is part of {notice.merged_into_id}; update that one")
+        raise incidents.part_of_another(notice)
     named: Mapping[str, str] = {}
     if notice is not None:
         rows = session.execute(

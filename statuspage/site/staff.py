@@ -132,7 +132,7 @@ def _role(text: str) -> Role:
     try:
         return Role(text)
     except ValueError:
-        raise Invalid("role", f"there are {', '.join(Role)}") from None
+        raise Invalid("role", "choose one of the list") from None
 
 
 async def set_roles(request: Request) -> Response:

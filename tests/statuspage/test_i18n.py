@@ -56,7 +56,7 @@ def catalogues(tmp_path: Path) -> Catalogues:
     return Catalogues(tmp_path)
 
 
-@pytest.mark.parametrize(
+SAID = pytest.mark.parametrize(
     ("language", "message", "text"),
     [
         ("pl", "Status", "Stan"),
@@ -67,6 +67,16 @@ def catalogues(tmp_path: Path) -> Catalogues:
         ("pl", "", ""),
     ],
 )
+
+
+@SAID
+def test_what_can_be_said_in_a_language_is_known(
+    catalogues: Catalogues, language: str, message: str, text: str
+) -> None:
+    assert catalogues.knows(language, message) == (language == "en" or text != message)
+
+
+@SAID
 def test_a_message_is_said_in_the_language_or_in_english(
     catalogues: Catalogues, language: str, message: str, text: str
 ) -> None:

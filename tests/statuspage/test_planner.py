@@ -153,7 +153,7 @@ def test_a_series_may_leave_what_was_announced(typed: Typed, db: Database) -> No
         (("extend", "ID", "--start", "2020-01-01T10:00Z"), "start: lies in the past"),
         (("extend", "ID", "--end", "2020-01-01T10:00Z"), "end: must come after"),
         (("extend", "nothing", "--end", "2099-01-01T10:00Z"), "there is no maintenance nothing"),
-        (("verify", "ID"), "is scheduled, not in progress"),
+        (("verify", "ID"), "is not in progress"),
         (("complete", "ID"), "has not begun; cancel it"),
         (("cancel", "ID", "--service", "NCTS2"), 'there is no service "NCTS2"'),
         (("begin", "ID", "--text-pl", "Zaczynamy."), "--text-en: readers need it in both"),

@@ -3,6 +3,7 @@
 import pytest
 
 from statuspage.kernel.accounts import Role
+from tests.reading import english_on
 from tests.tickets.browser import Browser
 from tests.tickets.scene import Scene, draft
 from tickets import console, links, requests
@@ -121,6 +122,29 @@ async def test_who_comes_late_is_told_and_keeps_the_text(agent: Browser, sqlite_
     assert late.status == 409
     assert "has changed since you looked" in late.text
     assert sqlite_scene.ticket(filed).solution == "First."
+
+
+async def test_what_is_refused_is_refused_in_polish(agent: Browser, sqlite_scene: Scene) -> None:
+    filed = sqlite_scene.file()
+    path = f"/pl/console/tickets/{filed.number}"
+    page = await agent.open(path)
+    wrong = await agent.press(page, "note", note=" ")
+    sqlite_scene.house.db.run_now(
+        requests.solve, filed.number, "First.", by="other", house=sqlite_scene.house, now=sqlite_scene.at(1)
+    )
+    late = await agent.press(page, "solution", solution="Za późno.")
+
+    assert (wrong.status, late.status) == (422, 409)
+    assert "Najpierw wpisz tekst." in wrong.text
+    assert f"Zgłoszenie {filed.number} jest już rozwiązane." in late.text
+    assert [english_on(one.response.text) for one in (wrong, late)] == [[], []]
+    held, incident = sqlite_scene.file(2), sqlite_scene.open_incident(3)
+    other = sqlite_scene.open_incident(4)
+    page = await agent.open(f"/pl/console/tickets/{held.number}")
+    sqlite_scene.link(held.number, incident, 5)
+    late = await agent.press(page, "link", incident=other)
+    assert f"czeka na zdarzenie {incident}; najpierw zakończ tamto powiązanie." in late.text
+    assert english_on(late.response.text) == []
 
 
 async def test_an_agent_links_and_unlinks_one_request(agent: Browser, sqlite_scene: Scene) -> None:

@@ -211,7 +211,7 @@ def act(session: Session, row: tables.Act, policy: config.Incidents) -> shapes.A
         approved_by=row.approved_by,
         broke_glass=row.broke_glass,
         done_at=row.done_at,
-        failed=row.failed,
+        failed=str(acts.failure_of(row) or ""),
     )
 
 

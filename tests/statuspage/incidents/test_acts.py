@@ -195,7 +195,7 @@ def test_a_timed_act_that_cannot_be_published_is_a_draft_again_and_says_why_and_
     assert story.db.run_now(acts.perform_due, now=story.now, policy=story.policy) == 1
     failed = now_of(story, late)
     assert failed.state == ActState.DRAFT
-    assert "resolved already" in failed.failed
+    assert str(acts.failure_of(failed)) == f"incident {notice_id} is resolved already"
     assert now_of(story, other).state == ActState.DONE
 
 
