@@ -38,7 +38,10 @@ Local = Annotated[
         description="The first time, on the zone's clocks: 2026-11-24T22:00.",
     ),
 ]
-Duration = Annotated[int, Meta(ge=60, le=31_622_400, description="Elapsed seconds, whatever the clocks do.")]
+# A whole number in a body may be written 60.0, see `shapes.Whole`; in a query it may not.
+_ELAPSED = "Elapsed seconds, whatever the clocks do."
+Duration = Annotated[float, Meta(ge=60, le=31_622_400, multiple_of=1, description=_ELAPSED)]
+DurationAsked = Annotated[int, Meta(ge=60, le=31_622_400, description=_ELAPSED)]
 
 
 class SeriesGiven(Given, frozen=True, kw_only=True):
@@ -67,7 +70,7 @@ class OccurrencesAsked(Given, frozen=True, kw_only=True):
     rule: Rule
     zone: Zone | None = None
     begins_local: Local
-    duration_s: Duration
+    duration_s: DurationAsked
     limit: shapes.Limit = 12
 
 
