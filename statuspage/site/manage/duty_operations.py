@@ -7,7 +7,7 @@ from msgspec import Meta
 from sqlalchemy.orm import Session
 
 from statuspage.incidents import duty
-from statuspage.kernel.accounts import Role, User, find_user
+from statuspage.kernel.accounts import Role, User, find_user, is_anywhere
 from statuspage.kernel.errors import Invalid
 from statuspage.kernel.operations import Call, Given, Instant, Operation, Reply, Shown
 from statuspage.kernel.tokens import Scope
@@ -103,10 +103,10 @@ def ended(session: Session, call: Call) -> Reply:
 
 
 def _officer(session: Session, login: str) -> User:
-    """The account that may do what duty asks for, as in the console."""
+    """The account that may do what duty asks for, somewhere at least, as in the console."""
     user = find_user(session, login)
     if user is None or user.disabled_at is not None:
         raise Invalid("login", f'there is no account "{login}" that is open')
-    if not Role(user.role).includes(Role.OPERATOR):
+    if not is_anywhere(session, user, Role.OPERATOR):
         raise Invalid("login", f"{login} is no operator, and could not act when on duty")
     return user

@@ -61,6 +61,15 @@ async def test_what_cannot_be_is_refused_by_its_field(api: Api, body: dict[str, 
     assert (await api.get("/duty"))["on_duty"] == []
 
 
+async def test_an_operator_of_one_group_of_services_may_be_on_duty(api: Api) -> None:
+    user = api.house.db.read_now(accounts.find_user, "ewa")
+    assert user is not None
+    api.house.db.run_now(
+        accounts.set_group_roles, user.id, {"transit": Role.OPERATOR}, by="jan", now=clock.now()
+    )
+    assert (await api.post("/duty", {"login": "ewa", "hours": 8})).status_code == 200
+
+
 async def test_a_closed_account_goes_on_no_duty_but_leaves_it(api: Api) -> None:
     await api.post("/duty", {"login": "anna", "hours": 8})
     user = api.house.db.read_now(accounts.find_user, "anna")
