@@ -1,7 +1,6 @@
 """Monitors in the management API: how they stand; paused, resumed, checked out of turn."""
 
 from collections.abc import Callable
-from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -50,20 +49,15 @@ def operations() -> list[Operation]:
             MonitorList,
         ),
         Operation("GET", "/monitors/{id}", "getMonitor", "One monitor", Scope.READ, shown, Monitor),
-        _act("pause", "Stop checking", lambda session, call: pause(session, call.path["id"], now=call.now)),
-        _act("resume", "Check again", lambda session, call: resume(session, call.path["id"])),
-        _act(
-            "recheck",
-            "Have it checked at once, by whichever process checks it",
-            lambda session, call: ask_recheck(session, call.path["id"], now=call.now),
-        ),
+        _act("pause", "Stop checking", pause),
+        _act("resume", "Check again", resume),
+        _act("recheck", "Have it checked at once, by whichever process checks it", ask_recheck),
     ]
 
 
-def _act(name: str, summary: str, act: Callable[[Session, Call], Any]) -> Operation:
+def _act(name: str, summary: str, act: Callable[..., str]) -> Operation:
     def verb(session: Session, call: Call) -> Reply:
-        act(session, call)
-        session.flush()
+        act(session, call.path["id"], by=call.by, now=call.now)
         return shown(session, call)
 
     return Operation(
@@ -74,7 +68,6 @@ def _act(name: str, summary: str, act: Callable[[Session, Call], Any]) -> Operat
         Scope.MONITORS,
         verb,
         Monitor,
-        action=f"monitor.{name}",
     )
 
 

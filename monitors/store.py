@@ -20,7 +20,7 @@ from monitors.tables import Monitor, MonitorBeats, MonitorState, Result
 from statuspage.incidents import services
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.tables import Service
-from statuspage.kernel import config
+from statuspage.kernel import audit, config
 from statuspage.kernel.db import Base
 from statuspage.kernel.errors import Conflict, NotFound
 from statuspage.kernel.events import Counter
@@ -184,21 +184,21 @@ def _watched(row: Monitor, code: str, flapping: config.Monitors) -> Watched:
     )
 
 
-def pause(session: Session, monitor_id: str, *, now: datetime) -> str:
+def pause(session: Session, monitor_id: str, *, by: str, now: datetime) -> str:
     """Stop checking; what is published of the service then rests on its other monitors. Returns its code."""
     row = _get(session, monitor_id)
     row.paused_at = row.paused_at or now
-    return _changed(session, row)
+    return _changed(session, row, "monitor.paused", by, now)
 
 
-def resume(session: Session, monitor_id: str) -> str:
+def resume(session: Session, monitor_id: str, *, by: str, now: datetime) -> str:
     """Check again. Returns the service's code."""
     row = _get(session, monitor_id)
     row.paused_at = None
-    return _changed(session, row)
+    return _changed(session, row, "monitor.resumed", by, now)
 
 
-def ask_recheck(session: Session, monitor_id: str, *, now: datetime) -> str:
+def ask_recheck(session: Session, monitor_id: str, *, by: str, now: datetime) -> str:
     """Have it checked at once, by whichever process checks it. Returns the service's code.
 
     Raises NotFound, Conflict while it is paused.
@@ -207,12 +207,15 @@ def ask_recheck(session: Session, monitor_id: str, *, now: datetime) -> str:
     if row.paused_at is not None:
         raise Conflict("%(monitor)s is paused; resume it first", monitor=row.name)
     row.recheck_at = now
-    return _changed(session, row)
+    return _changed(session, row, "monitor.recheck-asked", by, now)
 
 
-def _changed(session: Session, row: Monitor) -> str:
+def _changed(session: Session, row: Monitor, action: str, by: str, now: datetime) -> str:
     touch(session)
-    return session.get_one(Service, row.service_id).code
+    code = session.get_one(Service, row.service_id).code
+    session.flush()
+    audit.record(session, by, action, f"monitor:{row.id}", {"monitor": f"{code}/{row.name}"}, at=now)
+    return code
 
 
 def _get(session: Session, monitor_id: str) -> Monitor:

@@ -46,15 +46,16 @@ def _said(text: str) -> tuple[BeatKind, int | None]:
 
 async def act(request: Request) -> Response:
     """Pause a monitor, resume it, or have it checked now; then back to its service."""
-    await web.require(request, Role.OPERATOR)
+    user = await web.require(request, Role.OPERATOR)
     db, id = web.house(request).db, request.path_params["id"]
+    by, now = user.login, clock.now()
     match request.path_params["act"]:
         case "pause":
-            code = await db.run(pause, id, now=clock.now())
+            code = await db.run(pause, id, by=by, now=now)
         case "resume":
-            code = await db.run(resume, id)
+            code = await db.run(resume, id, by=by, now=now)
         case "recheck":
-            code = await db.run(ask_recheck, id, now=clock.now())
+            code = await db.run(ask_recheck, id, by=by, now=now)
         case other:
             raise NotFound('"%(act)s" is nothing that can be done to a monitor', act=other)
     return web.redirect(request, f"/console/services/{code}?done={request.path_params['act']}")

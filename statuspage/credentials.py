@@ -6,7 +6,15 @@ import click
 
 from statuspage.cli import author, config_option, database_of, now
 
-SCOPES = ["read", "incidents:write", "maintenance:write", "monitors:write", "templates:write"]
+SCOPES = [
+    "read",
+    "incidents:write",
+    "maintenance:write",
+    "news:write",
+    "duty:write",
+    "monitors:write",
+    "templates:write",
+]
 
 
 @click.group()

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 import monitors.history
 import tickets.requests
 from statuspage.incidents import acts, maintenance, overrides, reminders, series
-from statuspage.kernel import clock
+from statuspage.kernel import clock, idempotency
 from statuspage.kernel.house import House
 from statuspage.kernel.tasks import Wakeup
 
@@ -35,8 +35,10 @@ class Calendar:
         scheduler.add_job(self._tell_faults(self._roll_up), "cron", minute="*/5", second=20)
         scheduler.add_job(self._tell_faults(self._forget), "cron", minute=40)
         scheduler.add_job(self._tell_faults(self._close_tickets), "cron", minute=50)
+        scheduler.add_job(self._tell_faults(self._forget_answers), "cron", minute=30)
         scheduler.add_job(self._tell_faults(self._plan), "cron", minute=5)
-        scheduler.add_job(self._tell_faults(self._plan))  # what a standstill left undone
+        for job in (self._plan, self._forget_answers):  # what a standstill left undone
+            scheduler.add_job(self._tell_faults(job))
         scheduler.start()
         try:
             while True:
@@ -72,6 +74,9 @@ class Calendar:
         is_more = True
         while is_more:
             is_more = await self._house.db.run(monitors.history.forget, now=clock.now(), keep=keep) > 0
+
+    async def _forget_answers(self) -> None:
+        await self._house.db.run(idempotency.forget, now=clock.now())
 
     async def _close_tickets(self) -> None:
         is_more = True

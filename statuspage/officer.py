@@ -1,12 +1,15 @@
 """The duty officer's commands without a browser: incidents. Planned work has `statuspage.planner`."""
 
+import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from statuspage.carriers import Carrier, Local
 from statuspage.cli import author, config_option, database_of, now
 from statuspage.kernel.errors import Invalid
 
@@ -73,13 +76,76 @@ def with_options(options: Sequence[Callable[[Command], Command]]) -> Callable[[C
     return decorate
 
 
+TOKEN = "STATUSPAGE_TOKEN"  # noqa: S105 - the variable's name
+
+
+def with_carrier(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `carrier`: the database of --config, or the server of --server."""
+
+    @click.option(
+        "--config",
+        "config_file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help="The settings file; or else --server.",
+    )
+    @click.option(
+        "--server",
+        metavar="URL",
+        help="The server to ask over its management API, from a machine of one's own.",
+    )
+    @click.option(
+        "--token-file",
+        type=click.Path(path_type=Path, dir_okay=False),
+        help=f"Holds the token for --server. Default: the environment's {TOKEN}.",
+    )
+    @wraps(command)
+    def asked(
+        *, config_file: Path | None, server: str | None, token_file: Path | None, **options: Any
+    ) -> None:
+        command(carrier=carrier_of(config_file, server, token_file), **options)
+
+    return asked
+
+
+def carrier_of(config_file: Path | None, server: str | None, token_file: Path | None) -> Carrier:
+    """Who carries the wish out. Raises Invalid naming the option that has to change."""
+    if server is None:
+        if config_file is None:
+            raise Invalid("--config", "give the settings file, or --server URL")
+        if token_file is not None:
+            raise Invalid("--token-file", "goes with --server")
+        return Local(config_file)
+    if config_file is not None:
+        raise Invalid("--config", "and --server exclude each other")
+    from statuspage.remote import Remote
+
+    return Remote(server, _token(token_file))
+
+
+def _token(file: Path | None) -> str:
+    """Never an argument: those are seen by everybody on the machine."""
+    if file is None:
+        token, where = os.environ.get(TOKEN, "").strip(), TOKEN
+    else:
+        where = str(file)
+        try:
+            token = file.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise Invalid(where, f"cannot be read: {error}") from None
+    if not token:
+        raise Invalid("--token-file", f"a token is needed, in a file or in the environment's {TOKEN}")
+    if not token.isascii() or not token.isprintable() or " " in token:
+        raise Invalid(where, "holds something else than one token")
+    return token
+
+
 @click.group()
 def incident() -> None:
     """Open, update and resolve incidents."""
 
 
 @incident.command("open")
-@config_option
+@with_carrier
 @click.option(
     "--service",
     "services",
@@ -94,7 +160,7 @@ def incident() -> None:
 @click.option("--impact", type=IMPACT, help="Default: what the services' statuses amount to.")
 @click.option("--began-at", metavar="TIME", help="When it began, if before now.")
 def incident_open(
-    config_file: Path,
+    carrier: Carrier,
     services: tuple[str, ...],
     title_pl: str,
     title_en: str,
@@ -116,12 +182,12 @@ def incident_open(
         impact=Impact(impact) if impact else None,
         began_at=instant_of("--began-at", began_at),
     )
-    click.echo(database_of(config_file).run_now(incidents.open_incident, new, by=author(), now=now()).id)
+    click.echo(carrier.open_incident(new))
 
 
 @incident.command("update")
 @click.argument("incident_id", metavar="ID")
-@config_option
+@with_carrier
 @with_options(texts)
 @click.option("--status", type=INCIDENT_STATUS)
 @click.option(
@@ -132,7 +198,7 @@ def incident_open(
     help="Repeat for each service that changed.",
 )
 def incident_update(
-    config_file: Path,
+    carrier: Carrier,
     incident_id: str,
     text_pl: str,
     text_en: str,
@@ -140,15 +206,11 @@ def incident_update(
     services: tuple[str, ...],
 ) -> None:
     """Say something new. From then on a person has taken the incident over."""
-    from statuspage.incidents import incidents
     from statuspage.incidents.rules import IncidentStatus
 
-    database_of(config_file).run_now(
-        incidents.post_update,
+    carrier.post_update(
         incident_id,
         text_of(text_pl, text_en),
-        by=author(),
-        now=now(),
         status=IncidentStatus(status) if status else None,
         services=_statuses(services),
     )
@@ -156,15 +218,11 @@ def incident_update(
 
 @incident.command("resolve")
 @click.argument("incident_id", metavar="ID")
-@config_option
+@with_carrier
 @with_options(texts)
-def incident_resolve(config_file: Path, incident_id: str, text_pl: str, text_en: str) -> None:
+def incident_resolve(carrier: Carrier, incident_id: str, text_pl: str, text_en: str) -> None:
     """Say that it is over."""
-    from statuspage.incidents import incidents
-
-    database_of(config_file).run_now(
-        incidents.resolve, incident_id, text_of(text_pl, text_en), by=author(), now=now()
-    )
+    carrier.resolve(incident_id, text_of(text_pl, text_en))
 
 
 @incident.command("publish")
@@ -178,14 +236,10 @@ def incident_publish(config_file: Path, incident_id: str) -> None:
 
 
 @incident.command("list")
-@config_option
+@with_carrier
 @click.option("--unresolved", is_flag=True, help="Only those that are not over.")
-def incident_list(config_file: Path, unresolved: bool) -> None:
+def incident_list(carrier: Carrier, unresolved: bool) -> None:
     """List incidents, drafts too, newest first: id, status, impact, begin, title."""
-    from statuspage.incidents import incidents
-
-    for notice in database_of(config_file).read_now(incidents.listed, unresolved=unresolved):
-        state = "draft" if notice.published_at is None else notice.status
-        click.echo(
-            f"{notice.id}  {state:<13}  {notice.impact:<8}  {notice.began_at:%Y-%m-%dT%H:%MZ}  {notice.name_en}"
-        )
+    for line in carrier.incidents(unresolved=unresolved):
+        began = f"{line.began_at:%Y-%m-%dT%H:%MZ}"
+        click.echo(f"{line.id}  {line.state:<13}  {line.impact:<8}  {began}  {line.title}")

@@ -2,21 +2,20 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from statuspage.carriers import Carrier, Place
 from statuspage.cli import author, config_option, database_of, now, settings_of
 from statuspage.kernel.errors import Invalid
-from statuspage.officer import instant_of, text_of, texts, titles, with_options
+from statuspage.officer import instant_of, text_of, texts, titles, with_carrier, with_options
 
 if TYPE_CHECKING:
     from statuspage.incidents.maintenance import NewMaintenance
     from statuspage.incidents.recurrence import Occurrence, Recurrence
     from statuspage.incidents.snapshot import Text
-    from statuspage.kernel.config import Settings
 
 PREVIEWED = 12
 own_texts = [
@@ -41,7 +40,7 @@ def maintenance() -> None:
 
 
 @maintenance.command("schedule")
-@config_option
+@with_carrier
 @click.option(
     "--service", "services", multiple=True, required=True, metavar="CODE", help="Repeat for each service."
 )
@@ -58,7 +57,7 @@ def maintenance() -> None:
 @click.option("--zone", metavar="ZONE", help="IANA zone in which it recurs. Default: the page's.")
 @click.option("--preview", is_flag=True, help="Print when it would take place; announce nothing.")
 def maintenance_schedule(
-    config_file: Path,
+    carrier: Carrier,
     services: tuple[str, ...],
     title_pl: str,
     title_en: str,
@@ -80,8 +79,9 @@ def maintenance_schedule(
 
     if zone is not None and repeat is None:
         raise Invalid("--zone", "goes with --repeat; a single time has its offset")
-    settings = settings_of(config_file)
-    rule = _recurrence(repeat, zone or settings.page.time_zone, start, end) if repeat is not None else None
+    rule = None
+    if repeat is not None:
+        rule = _recurrence(repeat, zone or carrier.place().zone.key, start, end)
     new = verbs.NewMaintenance(
         text_of(title_pl, title_en),
         text_of(text_pl, text_en),
@@ -91,13 +91,11 @@ def maintenance_schedule(
         by_hand,
     )
     if preview:
-        _print_preview(new, rule, settings)
+        _print_preview(new, rule, carrier.place())
     elif rule is not None:
-        click.echo(_create(config_file, new, rule, settings))
+        click.echo(_begin_series(carrier, new, rule))
     else:
-        db = database_of(config_file)
-        notice = db.run_now(verbs.schedule, new, by=author(), now=now(), policy=settings.incidents)
-        click.echo(notice.id)
+        click.echo(carrier.schedule(new))
 
 
 def _required(text: str, option: str, rule: "Recurrence | None") -> datetime:
@@ -132,7 +130,7 @@ def _recurrence(repeat: str, zone: str, start: str, end: str) -> "Recurrence":
     return recurrence.parse(repeat, zone=zone, begins_local=local, duration=ends_at - begins_at)
 
 
-def _print_preview(new: "NewMaintenance", rule: "Recurrence | None", settings: "Settings") -> None:
+def _print_preview(new: "NewMaintenance", rule: "Recurrence | None", place: Place) -> None:
     from statuspage.incidents import maintenance as verbs
     from statuspage.incidents import recurrence
     from statuspage.incidents.announcement import Window
@@ -141,12 +139,12 @@ def _print_preview(new: "NewMaintenance", rule: "Recurrence | None", settings: "
     if rule is None:
         verbs.check_window(Window(new.begins_at, new.ends_at), now=at)
         found: Iterable[Occurrence] = [recurrence.Occurrence(new.begins_at, new.begins_at, new.ends_at, ())]
-        zone = settings.zone
+        zone = place.zone
     else:
         found, zone = recurrence.preview(rule, PREVIEWED, after=at), rule.zone
     for one in found:
         begin, end = one.begins_at.astimezone(zone), one.ends_at.astimezone(zone)
-        is_late = one.begins_at - at < settings.incidents.announce_ahead
+        is_late = one.begins_at - at < place.announce_ahead
         remarks = [_REMARKS[remark] for remark in one.remarks]
         remarks += ["announced too late: does not count as announced unavailability"] if is_late else []
         said = f"  {'; '.join(remarks)}" if remarks else ""
@@ -161,12 +159,10 @@ _REMARKS = {
 }
 
 
-def _create(config_file: Path, new: "NewMaintenance", rule: "Recurrence", settings: "Settings") -> str:
-    from statuspage.incidents import series
+def _begin_series(carrier: Carrier, new: "NewMaintenance", rule: "Recurrence") -> str:
+    from statuspage.incidents.series import NewSeries
 
-    wanted = series.NewSeries(new.name, new.text, new.services, rule, new.by_hand)
-    db = database_of(config_file)
-    return db.run_now(series.create, wanted, by=author(), now=now(), policy=settings.incidents).id
+    return carrier.begin_series(NewSeries(new.name, new.text, new.services, rule, new.by_hand))
 
 
 @maintenance.command("extend")
@@ -248,7 +244,7 @@ def maintenance_complete(
 
 @maintenance.command("cancel")
 @one
-@config_option
+@with_carrier
 @click.option(
     "--service",
     "services",
@@ -258,36 +254,24 @@ def maintenance_complete(
 )
 @with_options(own_texts)
 def maintenance_cancel(
-    config_file: Path,
+    carrier: Carrier,
     maintenance_id: str,
     services: tuple[str, ...],
     text_pl: str | None,
     text_en: str | None,
 ) -> None:
     """Call planned work off, all of it or a part."""
-    from statuspage.incidents import amendments
-    from statuspage.incidents import maintenance as verbs
-
-    policy = settings_of(config_file).incidents
-    said = _own_text(text_pl, text_en)
-    if services:
-        part = partial(amendments.cancel_part, codes=services)
-        _take_step(config_file, part, maintenance_id, policy=policy, **said)
-    else:
-        _take_step(config_file, verbs.cancel, maintenance_id, policy=policy, **said)
+    carrier.cancel(maintenance_id, services=services, text=_own_text(text_pl, text_en).get("text"))
 
 
 @maintenance.command("list")
-@config_option
-def maintenance_list(config_file: Path) -> None:
+@with_carrier
+def maintenance_list(carrier: Carrier) -> None:
     """List planned work, newest first: id, status, begin, end, title."""
-    from statuspage.incidents import maintenance as verbs
-
-    for notice in database_of(config_file).read_now(verbs.listed):
-        window = notice.window
+    for line in carrier.maintenance():
         click.echo(
-            f"{notice.id}  {notice.status:<11}  {window.begins_at:%Y-%m-%dT%H:%MZ}  "
-            f"{window.ends_at:%Y-%m-%dT%H:%MZ}  {notice.name_en}"
+            f"{line.id}  {line.status:<11}  {line.begins_at:%Y-%m-%dT%H:%MZ}  "
+            f"{line.ends_at:%Y-%m-%dT%H:%MZ}  {line.title}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Who is on duty: one goes on duty until a time, and leaves earlier by hand. The console alone shows it."""
+"""Who is on duty: one goes on duty until a time, and leaves earlier by hand. Staff and programs alone see it."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,26 +7,31 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents.tables import Duty
+from statuspage.kernel import audit
 from statuspage.kernel.errors import Invalid
 
 
-def go_on(session: Session, login: str, name: str, until: datetime, *, now: datetime) -> Duty:
-    """Begin, or move the end. Raises Invalid for an end in the past."""
+def go_on(session: Session, login: str, name: str, until: datetime, *, by: str, now: datetime) -> Duty:
+    """Begin, or move the end. `by` is who says so. Raises Invalid for an end in the past."""
     if until <= now:
         raise Invalid("until", "lies in the past")
-    for row in session.scalars(_now(now).where(Duty.login == login)):
-        row.until = until
-        return row
-    row = Duty(login=login, name=name, began_at=now, until=until)
-    session.add(row)
+    row = session.scalars(_now(now).where(Duty.login == login)).first()
+    action = "duty.begun" if row is None else "duty.moved"
+    if row is None:
+        row = Duty(login=login, name=name, began_at=now, until=until)
+        session.add(row)
+    row.until = until
     session.flush()
+    audit.record(session, by, action, f"user:{login}", {"until": until.isoformat()}, at=now)
     return row
 
 
-def leave(session: Session, login: str, *, now: datetime) -> None:
+def leave(session: Session, login: str, *, by: str, now: datetime) -> None:
     """End it now; without effect for who is not on duty."""
-    for row in session.scalars(_now(now).where(Duty.login == login)):
+    for row in session.scalars(_now(now).where(Duty.login == login)).all():
         row.until = now
+        session.flush()
+        audit.record(session, by, "duty.ended", f"user:{login}", at=now)
 
 
 def on_duty(session: Session, *, now: datetime) -> Sequence[Duty]:

@@ -1,6 +1,7 @@
 """News about the state of the system: written in two languages, published now or at a time, withdrawn again.
 
-Nothing is overwritten without a revision. What is not published yet never leaves this module but for staff.
+Nothing is overwritten without a revision, and every act stands in the audit log. What is not published yet never
+leaves this module but for staff.
 """
 
 from collections.abc import Mapping, Sequence
@@ -8,11 +9,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from statuspage.incidents.snapshot import NewsView, PictureView, Text
 from statuspage.incidents.tables import NewsItem, NewsPicture, NewsRevision
+from statuspage.kernel import audit
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.markdown import one_line, printable
 
@@ -122,6 +124,22 @@ def unpublish(session: Session, news_id: str, *, by: str, now: datetime) -> News
     _touch(item, now)
     _note(session, item, Action.UNPUBLISHED, before, by=by, now=now)
     return item
+
+
+def remove(session: Session, news_id: str, *, by: str, now: datetime) -> None:
+    """Delete a draft with its pictures and revisions; the audit log keeps its titles and what was done to it.
+
+    Raises Conflict while readers see it, or will by themselves: what is public is unpublished first.
+    """
+    item = get(session, news_id)
+    if item.published_at is not None:
+        raise Conflict(f"the news {news_id} is {state_of(item, now)}; unpublish it first")
+    titles = {"title_pl": item.title_pl, "title_en": item.title_en}
+    for table in (NewsPicture, NewsRevision):
+        session.execute(delete(table).where(table.news_id == news_id))
+    session.delete(item)
+    session.flush()
+    audit.record(session, by, "news.removed", f"news:{news_id}", titles, at=now)
 
 
 def add_picture(session: Session, news_id: str, picture: Picture, *, by: str, now: datetime) -> NewsPicture:
@@ -272,3 +290,7 @@ def _note(
         field: value.isoformat() if isinstance(value, datetime) else value for field, value in before.items()
     }
     session.add(NewsRevision(news_id=item.id, at=now, author=by, action=action.value, before=kept))
+    session.flush()
+    at = item.published_at.isoformat() if item.published_at else None
+    told = {"published_at": at} if action in (Action.PUBLISHED, Action.SCHEDULED) else {}
+    audit.record(session, by, f"news.{action.value.replace(' ', '-')}", f"news:{item.id}", told, at=now)

@@ -22,6 +22,7 @@ class Standing(StrEnum):
 
     DRAFT = "draft"  # not published, not over
     OPEN = "open"  # published, not over
+    UNRESOLVED = "unresolved"  # either of them
     OVER = "over"
 
 
@@ -63,6 +64,8 @@ def page(
 def _stands(standing: Standing) -> ColumnElement[bool]:
     if standing is Standing.OVER:
         return Notice.resolved_at.is_not(None)
+    if standing is Standing.UNRESOLVED:
+        return Notice.resolved_at.is_(None)
     is_published = Notice.published_at.is_not(None)
     return and_(Notice.resolved_at.is_(None), is_published if standing is Standing.OPEN else ~is_published)
 

@@ -29,6 +29,7 @@ class Overriding:
     code: str
     status: ServiceStatus
     reason: str
+    began_at: datetime
     ends_at: datetime
     by: str
 
@@ -71,9 +72,7 @@ def override(
 def end(session: Session, override_id: str, *, by: str, now: datetime) -> Override:
     """Let measurements speak again. Raises NotFound, Conflict where it is over already."""
     take_turns(session)
-    row = session.get(Override, override_id)
-    if row is None:
-        raise NotFound("there is no override %(override)s", override=override_id)
+    row = get(session, override_id)
     if row.ended_at is not None:
         raise Conflict("override %(override)s is over already", override=override_id)
     row.ended_at, row.ended_by = now, by
@@ -98,6 +97,14 @@ def next_due_at(session: Session) -> datetime | None:
     return session.scalar(select(func.min(Override.ends_at)).where(Override.ended_at.is_(None)))
 
 
+def get(session: Session, override_id: str) -> Override:
+    """In force or over. Raises NotFound."""
+    row = session.get(Override, override_id)
+    if row is None:
+        raise NotFound(f"there is no override {override_id}")
+    return row
+
+
 def in_force(session: Session) -> Sequence[Overriding]:
     """Those that are not over, in the page's order of services."""
     rows = session.execute(
@@ -107,7 +114,9 @@ def in_force(session: Session) -> Sequence[Overriding]:
         .order_by(Service.position)
     )
     return [
-        Overriding(row.id, code, ServiceStatus(row.status), row.reason, row.ends_at, row.created_by)
+        Overriding(
+            row.id, code, ServiceStatus(row.status), row.reason, row.created_at, row.ends_at, row.created_by
+        )
         for row, code in rows
     ]
 

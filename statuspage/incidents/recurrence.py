@@ -21,6 +21,7 @@ MAX_A_DAY = 4
 _LOOKED_AT = 60  # occurrences in which two that overlap are looked for
 _CALENDAR_CYCLE = 400  # years after which dates fall on the same weekdays again
 _LAST_YEAR = 9999
+_LAST_USED = 9900  # later ones could end after the calendar does
 
 _DAY = "(?:MO|TU|WE|TH|FR|SA|SU)"
 
@@ -111,7 +112,7 @@ def parse(rule: str, *, zone: str, begins_local: datetime, duration: timedelta) 
 def occurrences(recurrence: Recurrence) -> Iterator[Occurrence]:
     """Every occurrence, soonest first; without end where the rule has none."""
     previous: datetime | None = None
-    for local in _locals(recurrence):
+    for local in takewhile(lambda local: local.year <= _LAST_USED, _locals(recurrence)):
         found = occurrence(recurrence, local)
         if found.begins_at != previous:  # a gap can push two of a day to one instant
             yield found
@@ -229,4 +230,4 @@ def _ever_comes_true(recurrence: Recurrence) -> bool:
     late = begins.replace(year=begins.year + cycles * _CALENDAR_CYCLE)
     if next(iter(_rule(recurrence, late)), None) is None:
         return False
-    return next(_locals(recurrence), None) is not None
+    return next(occurrences(recurrence), None) is not None

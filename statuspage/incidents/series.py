@@ -15,7 +15,7 @@ from statuspage.incidents.recurrence import Occurrence, Recurrence
 from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, Series, Service
-from statuspage.kernel import config
+from statuspage.kernel import audit, config
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.events import take_turns
 
@@ -64,6 +64,8 @@ def create(session: Session, new: NewSeries, *, by: str, now: datetime, policy: 
     session.add(series)
     session.flush()
     _plan(session, series, by=by, now=now, policy=policy)
+    told = {"rule": series.rule, "zone": series.zone, "begins": series.begins_local}
+    audit.record(session, by, "series.begun", f"series:{series.id}", told, at=now)
     return series
 
 
@@ -148,10 +150,7 @@ def end(
     if series.ended_at is not None:
         raise Conflict(f"the series {series_id} has ended already")
     series.ended_at, series.ended_by = now, by
-    if leave_announced:
-        return []
-    query = select(Notice).where(Notice.series_id == series_id, Notice.status == MaintenanceStatus.SCHEDULED)
-    called_off = session.scalars(query.order_by(Notice.scheduled_for)).all()
+    called_off = [] if leave_announced else coming(session, [series_id])
     for number, notice in enumerate(called_off):
         further = called_off[1:] if number == 0 else ()
         also = [_times(other.window.begins_at, other.window.ends_at) for other in further]
@@ -165,6 +164,8 @@ def end(
             deliver=number == 0,
             more={"also": also},
         )
+    told = {"leave_announced": leave_announced}
+    audit.record(session, by, "series.ended", f"series:{series_id}", told, at=now)
     return called_off
 
 
@@ -181,6 +182,14 @@ def recurrence_of(series: Series) -> Recurrence:
 def listed(session: Session) -> Sequence[Series]:
     """Every series, newest first."""
     return session.scalars(select(Series).order_by(Series.created_at.desc())).all()
+
+
+def coming(session: Session, series_ids: Sequence[str]) -> Sequence[Notice]:
+    """What these series have announced and what has not begun yet, soonest first."""
+    query = select(Notice).where(
+        Notice.series_id.in_(series_ids), Notice.status == MaintenanceStatus.SCHEDULED
+    )
+    return session.scalars(query.order_by(Notice.scheduled_for)).all()
 
 
 def get(session: Session, series_id: str) -> Series:

@@ -66,13 +66,18 @@ def recall(session: Session, token_id: str, key: str, request: str, *, now: date
         lock = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
         if not session.execute(lock, {"name": f"idempotency {token_id} {key}"}).scalar_one():
             raise UnderWay
-    session.execute(delete(KeptAnswer).where(KeptAnswer.kept_at <= now - KEEP))
+    forget(session, now=now)
     kept = session.get(KeptAnswer, (token_id, key))
     if kept is None:
         return None
     if kept.fingerprint != request:
         raise Invalid(HEADER, "was used for another request; take a new key")
     return Answer(kept.status, kept.headers, kept.body.encode(), is_repeated=True)
+
+
+def forget(session: Session, *, now: datetime) -> None:
+    """Remove what was kept long enough; for who has not asked again since, too."""
+    session.execute(delete(KeptAnswer).where(KeptAnswer.kept_at <= now - KEEP))
 
 
 def keep(session: Session, token_id: str, key: str, request: str, answer: Answer, *, now: datetime) -> None:

@@ -11,6 +11,7 @@ from statuspage.kernel.operations import ETAG, ID, Given, Operation, Shown
 from statuspage.kernel.problems import MEDIA_TYPE, Problem
 from statuspage.kernel.reading import KEY
 
+_PATTERNS = {"code": "^[A-Z0-9-]{1,60}$", "number": "^[0-9]{1,9}$"}
 _PARAMETER = re.compile(r"\{(\w+)\}")
 _REASONS = {
     "400": "The request does not follow this document; `errors` names the field.",
@@ -46,7 +47,7 @@ def document(operations: Sequence[Operation], server: str) -> dict[str, Any]:
         "info": {
             "title": "Status page management API",
             "version": __version__,
-            "description": "Incidents, planned work, monitors and templates, for programs. See docs/management-api.md.",
+            "description": "What the operators' console does, for programs. See docs/management-api.md.",
         },
         "servers": [{"url": server}],
         "paths": paths,
@@ -123,7 +124,7 @@ def _path_parameters(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _pattern(name: str) -> str:
-    return "^[A-Z0-9-]{1,60}$" if name == "code" else ID
+    return _PATTERNS.get(name, ID)
 
 
 def _query(operation: Operation, of_queries: dict[str, Any]) -> list[dict[str, Any]]:

@@ -17,6 +17,8 @@ from statuspage.kernel.errors import Conflict
 from statuspage.kernel.events import take_turns
 from statuspage.kernel.tokens import Scope
 
+ROOT = "/api/manage/v1"
+MAX_BODY_BYTES = 524_288  # two texts of 20,000 characters, each written as \\uXXXX
 ID = "^[a-z0-9]{12}$"
 # Characters that end headers, forge log lines, or that PostgreSQL cannot keep.
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f]*$"
@@ -55,6 +57,7 @@ class Call:
     query: Any = None  # an instance of the operation's `query`
     body: Any = None  # an instance of the operation's `body`
     if_match: str | None = None
+    prepared: Any = None  # what the operation's `prepare` returned
 
     def match(self, session: Session, current: Callable[[], int], *, is_needed: bool = False) -> int:
         """The current version, which nobody changes until this unit of work ends.
@@ -98,6 +101,8 @@ class Operation:
     is_versioned: bool = False  # has an ETag, and takes If-Match where it changes something
     needs_version: bool = False  # If-Match is not a choice
     current: Callable[[Session, Call], Shown] | None = None  # shown to who meets a conflict
+    prepare: Callable[[Call], Any] | None = None  # slow work, on a thread, before the unit of work
+    max_body_bytes: int | None = None  # where more is taken than the settings and MAX_BODY_BYTES allow others
     fields: Mapping[str, str] = field(default_factory=dict)  # the verbs' names of fields → those of the body
 
     @property

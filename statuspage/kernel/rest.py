@@ -3,10 +3,12 @@
 It knows no room: it is given their operations. No cookie is looked at, and no other site is let in (CORS).
 """
 
+import asyncio
+import sys
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -23,15 +25,13 @@ from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound, Unavail
 from statuspage.kernel.house import House
 from statuspage.kernel.idempotency import Answer
 from statuspage.kernel.openapi import document
-from statuspage.kernel.operations import Call, Operation, Reply, Shown, etag
+from statuspage.kernel.operations import MAX_BODY_BYTES, ROOT, Call, Operation, Reply, Shown, etag
 from statuspage.kernel.problems import Malformed, ScopeNeeded, Unauthorized
 from statuspage.kernel.security import RateLimit, network_of
 from statuspage.kernel.tokens import Holder
 
 log = structlog.get_logger(__name__)
 
-ROOT = "/api/manage/v1"
-MAX_BODY_BYTES = 524_288  # two texts of 20,000 characters, each written as \\uXXXX
 _WINDOW_S = 60.0
 
 
@@ -54,7 +54,8 @@ def mount(house: House, operations: Sequence[Operation], limits: Limits = LIMITS
         exception_handlers={HTTPException: problem_of, Error: problem_of},
     )
     app.router.redirect_slashes = False
-    return Mount(ROOT, app=app)
+    # The limit that all addresses share answers in plain text, even after an answer of ours; here `_raw_body` holds.
+    return Mount(ROOT, app=app, max_body_size=sys.maxsize)
 
 
 def problem_of(request: Request, error: Exception) -> Response:
@@ -112,7 +113,7 @@ class Rest:
         if operation.scope not in holder.scopes:
             raise ScopeNeeded(operation.scope)
         self._requests.use(holder.id, at_s=clock.monotonic())
-        raw = await _raw_body(request)
+        raw = await _raw_body(request, self._most_bytes(operation))
         call = self._call(request, operation, holder, raw)
         if operation.method == "GET":
             answer = _answer_of(operation, await self._house.db.read(operation.verb, call))
@@ -124,6 +125,9 @@ class Rest:
             headers["Idempotency-Replayed"] = "true"
         media_type = "application/json" if answer.status != 204 else None
         return Response(answer.body, answer.status, headers, media_type=media_type)
+
+    def _most_bytes(self, operation: Operation) -> int:
+        return operation.max_body_bytes or min(MAX_BODY_BYTES, self._house.settings.server.max_body_bytes)
 
     async def _holder(self, request: Request) -> Holder:
         """Who asks. Bad tokens are limited per network; whoever shares it with a good one is not shut out."""
@@ -179,6 +183,8 @@ class Rest:
         path = request.scope["path"]
         fingerprint = idempotency.fingerprint(request.method, path, raw)
         try:
+            if operation.prepare is not None:
+                call = replace(call, prepared=await asyncio.to_thread(operation.prepare, call))
             return await self._house.db.run(change, operation, call, holder.id, key, fingerprint)
         finally:
             if mark is not None:
@@ -222,14 +228,18 @@ def _answer_of(operation: Operation, reply: Reply) -> Answer:
     return Answer(operation.status, headers, msgspec.json.encode(reply.value))
 
 
-async def _raw_body(request: Request) -> bytes:
-    """Raises HTTPException 413 beyond the limit, whether its length was told or not."""
-    received = b""
+async def _raw_body(request: Request, most: int) -> bytes:
+    """Raises HTTPException 413 beyond `most` bytes, before any is read where its length was told."""
+    too_large = HTTPException(413, f"at most {most} bytes are read")
+    told = request.headers.get("content-length", "")
+    if told.isascii() and told.isdigit() and int(told) > most:
+        raise too_large
+    received = bytearray()
     async for chunk in request.stream():
         received += chunk
-        if len(received) > MAX_BODY_BYTES:
-            raise HTTPException(413, f"at most {MAX_BODY_BYTES} bytes are read")
-    return received
+        if len(received) > most:
+            raise too_large
+    return bytes(received)
 
 
 def _path_of(request: Request) -> dict[str, str]:

@@ -29,6 +29,8 @@ class Scope(StrEnum):
     READ = "read"
     INCIDENTS = "incidents:write"
     MAINTENANCE = "maintenance:write"
+    NEWS = "news:write"
+    DUTY = "duty:write"
     MONITORS = "monitors:write"
     TEMPLATES = "templates:write"
 

@@ -143,12 +143,13 @@ def routes(parts: Parts) -> list[BaseRoute]:
         fields = await web.form(request)
         db, now = web.house(request).db, clock.now()
         if fields.get("do") == "leave":
-            await db.run(duty.leave, user.login, now=now)
+            await db.run(duty.leave, user.login, by=user.login, now=now)
             return web.redirect(request, "/console")
         hours = fields.get("hours", "")
         if hours not in {str(shift) for shift in _SHIFTS}:
             raise Invalid("hours", "choose one of the shifts")
-        await db.run(duty.go_on, user.login, user.name, now + timedelta(hours=int(hours)), now=now)
+        until = now + timedelta(hours=int(hours))
+        await db.run(duty.go_on, user.login, user.name, until, by=user.login, now=now)
         return web.redirect(request, "/console")
 
     async def service(request: Request) -> Response:

@@ -52,7 +52,7 @@ def test_one_never_checked_and_one_paused_have_no_next_check(db: Database, now: 
     declared = [{"service": "AES", "name": name, **HTTP} for name in ("a", "b")]
     known = declare(db, ["AES"], declared, now=now)
     seen(db, known["AES/b"].id, now, State(known=Level.UP), Outcome(Verdict.OK))
-    db.run_now(pause, known["AES/b"].id, now=now)
+    db.run_now(pause, known["AES/b"].id, by="anna", now=now)
     never, paused = db.read_now(lines, now)["AES"]
     assert (never.level, never.checked_at, never.next_at) == ("never", None, None)
     assert (paused.is_paused, paused.next_at) == (True, None)

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from monitors import manage
 from monitors.store import load
-from statuspage.kernel import config
+from statuspage.kernel import audit, config
 from statuspage.kernel.db import Database
 from statuspage.kernel.errors import Conflict, NotFound
 from statuspage.kernel.operations import Call, Reply
@@ -43,6 +43,12 @@ def test_a_monitor_is_listed_paused_checked_and_resumed(db: Database, now: datet
     ask(db, "recheckMonitor", now, id=watched.id)
     (asked,) = db.read_now(load, config.Monitors()).monitors
     assert asked.recheck_at == now
+    done = [(each.actor, each.action) for each in db.read_now(audit.entries, action="monitor")]
+    assert done == [
+        ("api:gate", "monitor.recheck-asked"),
+        ("api:gate", "monitor.resumed"),
+        ("api:gate", "monitor.paused"),
+    ]
 
 
 @pytest.mark.parametrize("name", ["getMonitor", "pauseMonitor", "resumeMonitor", "recheckMonitor"])

@@ -475,12 +475,14 @@ async def test_a_check_out_of_turn_is_made_where_another_process_asked_for_it(
     try:
         async with running(runner_of(house)):
             await until(lambda: target.asked == 1)
-            other.run_now(ask_recheck, id, now=clock.now())
+            other.run_now(ask_recheck, id, by="anna", now=clock.now())
             await until(lambda: target.asked == 2)
             target.is_held = True
-            other.run_now(ask_recheck, id, now=clock.now())
+            other.run_now(ask_recheck, id, by="anna", now=clock.now())
             await until(lambda: target.asked == 3)
-            other.run_now(ask_recheck, id, now=clock.now())  # one is under way, and began too early
+            other.run_now(
+                ask_recheck, id, by="anna", now=clock.now()
+            )  # one is under way, and began too early
             await asyncio.sleep(2 * 0.5)  # the runner looks at most twice a second
             target.is_held = False
             target.released.set()
@@ -501,10 +503,10 @@ async def test_a_paused_monitor_is_not_checked_until_it_is_resumed(
     id = watched["NCTS2/portal"].id
     async with running(runner_of(house)):
         await until(lambda: is_measured(db))
-        db.run_now(pause, id, now=now)
+        db.run_now(pause, id, by="anna", now=now)
         db.wake()
         await until(lambda: service(db, "NCTS2").unknown_since is not None)
-        db.run_now(resume, id)
+        db.run_now(resume, id, by="anna", now=now)
         await until(lambda: service(db, "NCTS2").unknown_since is None)
 
 

@@ -18,6 +18,7 @@ from monitors.store import (
     Seen,
     Unmeasured,
     Watched,
+    ask_recheck,
     beats,
     board,
     find,
@@ -33,7 +34,7 @@ from monitors.tables import MonitorState, Result
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.services import Finding
 from statuspage.incidents.tables import Interval, Notice
-from statuspage.kernel import config
+from statuspage.kernel import audit, config
 from statuspage.kernel.db import Database
 from statuspage.kernel.errors import NotFound
 from statuspage.kernel.security import Signer
@@ -174,15 +175,23 @@ def test_pausing_and_resuming_tell_the_runner(
 ) -> None:
     portal = watched["NCTS2/portal"]
     seen_versions = {db.read_now(version)}
-    db.run_now(pause, portal.id, now=now)
+    db.run_now(pause, portal.id, by="anna", now=now)
     seen_versions.add(db.read_now(version))
     assert [m.is_paused for m in db.read_now(load, MONITORS).monitors if m.id == portal.id] == [True]
-    db.run_now(resume, portal.id)
+    db.run_now(resume, portal.id, by="jan", now=now)
     seen_versions.add(db.read_now(version))
     assert not any(m.is_paused for m in db.read_now(load, MONITORS).monitors)
     assert len(seen_versions) == 3
+    db.run_now(ask_recheck, portal.id, by="jan", now=now)
+    written = db.read_now(audit.entries, action="monitor")
+    assert [(each.actor, each.action, each.subject) for each in written] == [
+        ("jan", "monitor.recheck-asked", f"monitor:{portal.id}"),
+        ("jan", "monitor.resumed", f"monitor:{portal.id}"),
+        ("anna", "monitor.paused", f"monitor:{portal.id}"),
+    ]
+    assert written[0].details == '{"monitor":"NCTS2/portal"}'
     with pytest.raises(NotFound):
-        db.run_now(pause, "nosuchmontor", now=now)
+        db.run_now(pause, "nosuchmontor", by="anna", now=now)
 
 
 def test_the_policy_comes_from_the_monitor_and_the_settings(watched: dict[str, Watched]) -> None:
@@ -243,5 +252,5 @@ def test_all_is_measured_once_every_running_monitor_has_a_state(
 ) -> None:
     saved(db, batch_of(seen(watched["NCTS2/portal"], now), seen(watched["NCTS2/gateway"], now)), now)
     assert not db.read_now(is_measured)
-    db.run_now(pause, watched["AES/job"].id, now=now)
+    db.run_now(pause, watched["AES/job"].id, by="anna", now=now)
     assert db.read_now(is_measured)

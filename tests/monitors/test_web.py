@@ -12,7 +12,7 @@ from monitors.probes import Beats
 from monitors.store import beats
 from monitors.tables import Monitor
 from monitors.web import routes
-from statuspage.kernel import accounts, clock
+from statuspage.kernel import accounts, audit, clock
 from statuspage.kernel.accounts import Role
 from statuspage.kernel.house import House
 from statuspage.kernel.web import COOKIE, EXCEPTION_HANDLERS
@@ -112,6 +112,12 @@ async def test_an_operator_pauses_resumes_and_asks_for_a_check_and_an_agent_does
     for wrong in (f"{id}/explode", "nosuchmonito/pause"):
         answer = await client.post(f"/console/monitors/{wrong}", data={"csrf": who.csrf})
         assert answer.status_code == 404
+    done = house.db.read_now(audit.entries, action="monitor")
+    assert [(each.actor, each.action) for each in reversed(done)] == [
+        ("operator", "monitor.recheck-asked"),
+        ("operator", "monitor.paused"),
+        ("operator", "monitor.resumed"),
+    ]
     row = house.db.read_now(lambda session: session.get_one(Monitor, id))
     assert row.paused_at is None
     assert row.recheck_at is not None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from statuspage.app import planned_panel
 from statuspage.incidents import maintenance, recurrence, reminders, series
@@ -15,10 +16,12 @@ from statuspage.incidents.maintenance import NewMaintenance
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice
 from statuspage.jobs import Calendar
-from statuspage.kernel import clock, config
+from statuspage.kernel import clock, config, idempotency, tokens
 from statuspage.kernel.db import Database
 from statuspage.kernel.events import Event
 from statuspage.kernel.house import House
+from statuspage.kernel.idempotency import Answer
+from statuspage.kernel.tokens import Scope
 from tests.notifiers.scenes import fill_catalogue, house_of
 
 SAID = Text("Wymiana.", "Exchange.")
@@ -86,6 +89,31 @@ async def test_the_calendar_announces_what_a_standstill_left_undone(db: Database
         with suppress(asyncio.CancelledError):
             await task
     assert coming() == 5
+
+
+async def test_the_calendar_forgets_answers_that_were_kept_long_enough(db: Database, fast_dir: Path) -> None:
+    long_ago = clock.now() - idempotency.KEEP
+    db.run_now(tokens.add, "gate", (Scope.READ,), lifetime=timedelta(days=9), by="cli", now=long_ago)
+
+    def keep(session: Session, key: str, at: datetime) -> None:
+        token_id = session.scalars(select(tokens.ApiToken.id)).one()
+        idempotency.keep(session, token_id, key, "print", Answer(201, {}, b"{}"), now=at)
+
+    def kept(session: Session) -> list[str]:
+        return list(session.scalars(select(idempotency.KeptAnswer.key)))
+
+    db.run_now(keep, "old", long_ago)
+    db.run_now(keep, "young", clock.now())
+    with house_of(db, fast_dir) as house:
+        task = asyncio.create_task(Calendar(house).run())
+        for _ in range(100):
+            if await db.read(kept) == ["young"]:
+                break
+            await asyncio.sleep(0.1)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert db.read_now(kept) == ["young"]
 
 
 def test_the_board_shows_work_that_waits_for_an_officer(db: Database, now: datetime) -> None:

@@ -4,8 +4,12 @@ from statuspage.kernel.operations import Operation
 from statuspage.site.manage import (
     act_operations,
     catalogue_operations,
+    duty_operations,
     incident_operations,
     maintenance_operations,
+    news_operations,
+    override_operations,
+    series_operations,
 )
 from statuspage.site.manage.catalogue_operations import CountAudience
 
@@ -16,5 +20,9 @@ def operations(count_audience: CountAudience) -> list[Operation]:
         *incident_operations.operations(),
         *act_operations.operations(),
         *maintenance_operations.operations(),
+        *series_operations.operations(),
+        *override_operations.operations(),
+        *duty_operations.operations(),
+        *news_operations.operations(),
         *catalogue_operations.operations(count_audience),
     ]

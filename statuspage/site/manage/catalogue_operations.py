@@ -1,4 +1,4 @@
-"""Services, the audience and templates in the management API."""
+"""The page, services, the audience and templates in the management API."""
 
 from collections.abc import Callable, Sequence
 
@@ -10,11 +10,19 @@ from statuspage.incidents.publication import load_tree
 from statuspage.incidents.tables import Template
 from statuspage.incidents.templates import NewTemplate
 from statuspage.kernel.errors import NotFound
-from statuspage.kernel.operations import Call, Operation, Reply
+from statuspage.kernel.operations import Call, Operation, Reply, Shown
 from statuspage.kernel.tokens import Scope
 from statuspage.site.manage import records, shapes, wishes
 
 CountAudience = Callable[[Session, Sequence[str]], int]  # of service ids
+
+
+class Page(Shown, frozen=True, kw_only=True):
+    """Planned work that is announced later than `announce_ahead_s` before does not count as announced."""
+
+    name: shapes.Text
+    zone: str
+    announce_ahead_s: int
 
 
 def operations(count_audience: CountAudience) -> list[Operation]:
@@ -26,6 +34,15 @@ def operations(count_audience: CountAudience) -> list[Operation]:
         return Reply(shapes.Audience(count=count_audience(session, ids)))
 
     return [
+        Operation(
+            "GET",
+            "/page",
+            "getPage",
+            "The page's name, its zone, and how early planned work has to be announced",
+            Scope.READ,
+            page,
+            Page,
+        ),
         Operation(
             "GET",
             "/services",
@@ -95,6 +112,18 @@ def _template_operations() -> list[Operation]:
             action="template.removed",
         ),
     ]
+
+
+def page(_session: Session, call: Call) -> Reply:
+    """What a program has to know before it speaks of local times."""
+    said = call.settings.page
+    return Reply(
+        Page(
+            name=shapes.Text(pl=said.name_pl, en=said.name_en),
+            zone=said.time_zone,
+            announce_ahead_s=round(call.settings.incidents.announce_ahead.total_seconds()),
+        )
+    )
 
 
 def services(session: Session, _call: Call) -> Reply:

@@ -109,14 +109,22 @@ def test_the_reason_stays_in_the_house(story: Story) -> None:
 
 def test_one_is_on_duty_until_a_time_or_until_one_leaves(story: Story) -> None:
     until = story.now + timedelta(hours=4)
-    story.db.run_now(duty.go_on, "anna", "Anna", until, now=story.now)
-    story.db.run_now(duty.go_on, "jan", "Jan", until, now=story.now)
+    story.db.run_now(duty.go_on, "anna", "Anna", until, by="anna", now=story.now)
+    story.db.run_now(duty.go_on, "jan", "Jan", until, by="anna", now=story.now)
     later = until + timedelta(hours=4)
-    story.db.run_now(duty.go_on, "anna", "Anna", later, now=story.now)
+    story.db.run_now(duty.go_on, "anna", "Anna", later, by="anna", now=story.now)
     found = story.db.read_now(duty.on_duty, now=story.now)
     assert {(row.login, row.until) for row in found} == {("anna", later), ("jan", until)}
-    story.db.run_now(duty.leave, "jan", now=story.now)
+    story.db.run_now(duty.leave, "jan", by="anna", now=story.now)
     assert [row.login for row in story.db.read_now(duty.on_duty, now=story.now)] == ["anna"]
     assert story.db.read_now(duty.on_duty, now=later) == []
+    story.db.run_now(duty.leave, "jan", by="anna", now=story.now)  # is not on duty: nothing to record
+    written = story.db.read_now(audit.entries, action="duty")
+    assert [(each.actor, each.action, each.subject) for each in written] == [
+        ("anna", "duty.ended", "user:jan"),
+        ("anna", "duty.moved", "user:anna"),
+        ("anna", "duty.begun", "user:jan"),
+        ("anna", "duty.begun", "user:anna"),
+    ]
     with pytest.raises(Invalid):
-        story.db.run_now(duty.go_on, "jan", "Jan", story.now, now=story.now)
+        story.db.run_now(duty.go_on, "jan", "Jan", story.now, by="anna", now=story.now)

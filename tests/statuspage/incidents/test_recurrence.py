@@ -214,6 +214,11 @@ def test_rules_mean_what_rfc_5545_says(text: str, days: list[str]) -> None:
         ("FREQ=DAILY;INTERVAL=7;BYDAY=SU", "repeat", "never"),
         ("FREQ=WEEKLY;BYDAY=MO;BYSETPOS=3", "repeat", "never"),
         ("FREQ=DAILY;UNTIL=20250101", "repeat", "never"),
+        (
+            "FREQ=YEARLY;INTERVAL=7960;BYMONTH=1;BYMONTHDAY=1",
+            "repeat",
+            "never",
+        ),  # not before the calendar's last years
         ("FREQ=DAILY;UNTIL=20261345", "repeat", "UNTIL=20261345"),
         ("FREQ=DAILY;UNTIL=20270101;COUNT=3", "repeat", "exclude"),
         ("FREQ=WEEKLY;BYDAY=1MO", "repeat", "numbered"),

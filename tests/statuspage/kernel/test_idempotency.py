@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from statuspage.kernel import idempotency, tokens
 from statuspage.kernel.db import Database
 from statuspage.kernel.errors import Invalid
-from statuspage.kernel.idempotency import KEEP, Answer, UnderWay
+from statuspage.kernel.idempotency import KEEP, Answer, KeptAnswer, UnderWay
 from statuspage.kernel.tokens import ApiToken, Scope
 
 ANSWER = Answer(201, {"ETag": '"1"'}, "{„tak”}".encode())
@@ -39,6 +39,19 @@ def test_a_kept_answer_is_repeated_for_a_day_and_then_forgotten(
     kept = db.run_now(idempotency.recall, token_id, "k", PRINT, now=late)
     assert kept == Answer(ANSWER.status, ANSWER.headers, ANSWER.body, is_repeated=True)
     assert db.run_now(idempotency.recall, token_id, "k", PRINT, now=now + KEEP) is None
+
+
+def test_what_was_kept_long_enough_is_forgotten_without_being_asked_for(
+    db: Database, now: datetime, token_id: str
+) -> None:
+    def kept(session: Session) -> int:
+        return session.query(KeptAnswer).count()
+
+    db.run_now(keep, token_id, now)
+    db.run_now(idempotency.forget, now=now + KEEP - timedelta(seconds=1))
+    assert db.read_now(kept) == 1
+    db.run_now(idempotency.forget, now=now + KEEP)
+    assert db.read_now(kept) == 0
 
 
 def test_a_key_belongs_to_one_request(db: Database, now: datetime, token_id: str) -> None:

@@ -2,8 +2,10 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import httpx
 import pytest
@@ -16,7 +18,7 @@ from statuspage.kernel.db import Database
 from statuspage.kernel.errors import Conflict, Forbidden, Invalid, NotFound, Unavailable
 from statuspage.kernel.events import Counter, next_number
 from statuspage.kernel.house import House
-from statuspage.kernel.operations import Call, Given, Operation, Reply, Shown
+from statuspage.kernel.operations import ROOT, Call, Given, Operation, Reply, Shown
 from statuspage.kernel.tokens import ApiToken, Scope
 from statuspage.kernel.web import COOKIE, EXCEPTION_HANDLERS, middleware
 
@@ -85,8 +87,12 @@ OPERATIONS = [
 
 @pytest.fixture
 def app(house: House) -> Starlette:
+    return served(house, OPERATIONS)
+
+
+def served(house: House, operations: Sequence[Operation]) -> Starlette:
     app = Starlette(
-        routes=[rest.mount(house, OPERATIONS)],
+        routes=[rest.mount(house, operations)],
         middleware=middleware(house.settings),
         exception_handlers=EXCEPTION_HANDLERS,
     )
@@ -97,7 +103,7 @@ def app(house: House) -> Starlette:
 @pytest.fixture
 async def client(house: House, app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url=BASE + rest.ROOT) as client:
+    async with httpx.AsyncClient(transport=transport, base_url=BASE + ROOT) as client:
         client.headers["Authorization"] = f"Bearer {issue(house.db, 'gate', *Scope)}"
         yield client
 
@@ -180,7 +186,7 @@ async def test_guessing_is_limited_per_network_and_shuts_nobody_else_out(
     assert int(answer.headers["retry-after"]) > 0
     assert (await client.get("/notes")).status_code == 200
     elsewhere = httpx.ASGITransport(app=app, client=("203.0.113.9", 1))
-    async with httpx.AsyncClient(transport=elsewhere, base_url=BASE + rest.ROOT) as other:
+    async with httpx.AsyncClient(transport=elsewhere, base_url=BASE + ROOT) as other:
         assert (await other.get("/notes", headers=bad)).status_code == 401
 
 
@@ -251,6 +257,71 @@ async def test_a_body_is_json_and_of_a_bounded_size(client: httpx.AsyncClient, h
     answer = await client.post("/notes", content=endless(), headers=kind)
     assert (answer.status_code, answer.json()["status"]) == (413, 413)
     assert counted(house.db) == 1
+
+
+@pytest.fixture
+async def narrow(client: httpx.AsyncClient, house: House) -> AsyncIterator[httpx.AsyncClient]:
+    """As `client`, where the settings allow 2,048 bytes."""
+    settings = replace(house.settings, server=replace(house.settings.server, max_body_bytes=2048))
+    transport = httpx.ASGITransport(app=served(replace(house, settings=settings), OPERATIONS))
+    async with httpx.AsyncClient(transport=transport, base_url=BASE + ROOT, headers=client.headers) as narrow:
+        yield narrow
+
+
+async def test_a_body_over_the_settings_limit_is_a_problem_whether_its_length_was_told_or_not(
+    narrow: httpx.AsyncClient,
+) -> None:
+
+    async def in_parts() -> AsyncIterator[bytes]:
+        for _ in range(4):
+            yield b" " * 1024
+
+    kind = {"Content-Type": "application/json"}
+    for content in (b" " * 2049, in_parts(), b" " * 2_000_000):
+        answer = await narrow.post("/notes", content=content, headers=kind)
+        assert answer.status_code == 413
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert (answer.json()["status"], answer.json()["detail"]) == (413, "at most 2048 bytes are read")
+    assert (await narrow.get("/notes")).json() == {"number": 0}
+    good = await narrow.post("/notes", content=b"{}" + b" " * 2046, headers=kind)
+    assert good.status_code == 201
+
+
+async def test_an_answer_to_who_sends_too_much_stays_what_it_is(narrow: httpx.AsyncClient) -> None:
+    """What is refused before the body is read is not turned into plain text by the limit of all addresses."""
+    too_much: dict[str, Any] = {"content": b" " * 5_000, "headers": {"Content-Type": "application/json"}}
+    assert (await narrow.post("/nothing", **too_much)).json()["status"] == 404
+    del narrow.headers["Authorization"]
+    assert (await narrow.post("/notes", **too_much)).json()["status"] == 401
+
+
+# --- what is prepared ---
+
+
+async def test_what_is_slow_is_prepared_before_the_unit_of_work(
+    client: httpx.AsyncClient, house: House
+) -> None:
+    def prepare(call: Call) -> str:
+        if call.body.word == "bad":
+            raise Invalid("title_pl", "cannot be prepared")
+        house.db.run_now(next_number, "prepared")  # nobody holds the database meanwhile
+        return f"{call.body.word} on {threading.current_thread().name}"
+
+    def add(session: Session, call: Call) -> Reply:
+        word, _, thread = call.prepared.partition(" on ")
+        assert word == "good"
+        assert thread != threading.main_thread().name
+        return Reply(Number(number=next_number(session, "notes")))
+
+    operation = replace(OPERATIONS[1], verb=add, prepare=prepare, is_versioned=False, action="")
+    transport = httpx.ASGITransport(app=served(house, [operation]))
+    async with httpx.AsyncClient(
+        transport=transport, base_url=BASE + ROOT, headers=client.headers
+    ) as prepared:
+        bad = await prepared.post("/notes", json={"word": "bad"})
+        assert bad.json()["errors"][0]["field"] == "name.pl"
+        assert counted(house.db) == 0
+        assert (await prepared.post("/notes", json={"word": "good"})).status_code == 201
 
 
 # --- what is repeated ---

@@ -9,7 +9,7 @@ from statuspage.incidents import catalogue, incidents, services
 from statuspage.incidents.details import Details
 from statuspage.incidents.rules import IncidentStatus, ServiceStatus
 from statuspage.incidents.snapshot import Text
-from statuspage.kernel import clock
+from statuspage.kernel import audit, clock
 from statuspage.kernel.house import House
 from statuspage.kernel.localtime import write_local
 from statuspage.kernel.panels import MonitorLine, Parts
@@ -110,6 +110,8 @@ async def test_that_nobody_is_on_duty_is_said_until_somebody_is(house: House) ->
         await anna.send(page, "/console/duty", do="leave")
         assert "Nobody is on duty." in (await anna.get("/console")).text
         assert (await anna.send(page, "/console/duty", hours="900")).status_code == 422
+    done = [(each.actor, each.action) for each in house.db.read_now(audit.entries, action="duty")]
+    assert done == [("anna", "duty.ended"), ("anna", "duty.begun")]
 
 
 async def test_monitors_are_shown_escaped_with_what_is_late(house: House) -> None:

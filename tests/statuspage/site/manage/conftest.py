@@ -13,6 +13,7 @@ from statuspage.app import manage_operations
 from statuspage.incidents import catalogue
 from statuspage.kernel import clock, rest, tokens
 from statuspage.kernel.house import House
+from statuspage.kernel.operations import ROOT
 from statuspage.kernel.rest import LIMITS, Limits
 from statuspage.kernel.tokens import Scope
 from statuspage.kernel.web import EXCEPTION_HANDLERS, middleware
@@ -71,7 +72,7 @@ class Api:
         )
 
     async def get(self, path: str, **params: Any) -> Any:
-        answer = await self.client.get(f"{rest.ROOT}{path}", params=params)
+        answer = await self.client.get(f"{ROOT}{path}", params=params)
         assert answer.status_code == 200, answer.text
         return answer.json()
 
@@ -80,7 +81,7 @@ class Api:
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> httpx.Response:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
-        return await self.client.request(method, f"{rest.ROOT}{path}", json=body, headers=named)
+        return await self.client.request(method, f"{ROOT}{path}", json=body, headers=named)
 
     async def open(self, **more: Any) -> dict[str, Any]:
         answer = await self.post("/incidents", {**INCIDENT, **more})

@@ -17,17 +17,18 @@ import uvicorn
 
 from monitors.catalogue import apply, parse_monitors
 from monitors.store import board
-from statuspage.incidents import catalogue, incidents, maintenance
+from statuspage.incidents import catalogue, incidents, maintenance, news, recurrence, series
 from statuspage.incidents.incidents import NewIncident
 from statuspage.incidents.maintenance import NewMaintenance
 from statuspage.incidents.rules import ServiceStatus
 from statuspage.incidents.snapshot import Text
-from statuspage.kernel import clock, rest, tokens
+from statuspage.kernel import clock, tokens
 from statuspage.kernel.config import Settings
 from statuspage.kernel.db import Database
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import Catalogues
 from statuspage.kernel.net import Network
+from statuspage.kernel.operations import ROOT
 from statuspage.kernel.rest import Limits
 from statuspage.kernel.security import Signer
 from statuspage.kernel.tokens import Scope
@@ -43,6 +44,12 @@ parameters = {{ "path.id" = "{incident_id}" }}
 [[operations]]
 include-path-regex = "^/maintenance/.id."
 parameters = {{ "path.id" = "{maintenance_id}" }}
+[[operations]]
+include-path-regex = "^/series/.id."
+parameters = {{ "path.id" = "{series_id}" }}
+[[operations]]
+include-path-regex = "^/news/.id."
+parameters = {{ "path.id" = "{news_id}" }}
 [checks.missing_required_header]
 expected-statuses = ["400", "401", "403", "428"]
 [checks.positive_data_acceptance]
@@ -72,7 +79,7 @@ def url(sqlite_house: House) -> Iterator[str]:
         while not server.started:
             time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}{rest.ROOT}"
+        yield f"http://127.0.0.1:{port}{ROOT}"
     finally:
         server.should_exit = True
         thread.join()
@@ -95,12 +102,32 @@ def test_schemathesis_finds_nothing(url: str, sqlite_house: House, tmp_path: Pat
         now=clock.now(),
         policy=sqlite_house.settings.incidents,
     )
+    weekly = recurrence.parse(
+        "FREQ=WEEKLY",
+        zone="Europe/Warsaw",
+        begins_local=window[0].replace(tzinfo=None),
+        duration=timedelta(hours=1),
+    )
+    recurring = db.run_now(
+        series.create,
+        series.NewSeries(text, text, ["OSOZ2"], weekly),
+        by="ewa",
+        now=clock.now(),
+        policy=sqlite_house.settings.incidents,
+    )
+    item = db.run_now(news.write, news.Words(text, text), by="ewa", now=clock.now())
     token = db.run_now(
         tokens.add, "schemathesis", tuple(Scope), lifetime=timedelta(days=1), by="cli", now=clock.now()
     )
     config = tmp_path / "schemathesis.toml"
     config.write_text(
-        CONFIG.format(monitor_id=monitor.id, incident_id=incident.id, maintenance_id=work.id),
+        CONFIG.format(
+            monitor_id=monitor.id,
+            incident_id=incident.id,
+            maintenance_id=work.id,
+            series_id=recurring.id,
+            news_id=item.id,
+        ),
         encoding="utf-8",
     )
     command = [
