@@ -210,6 +210,11 @@ def ask_recheck(session: Session, monitor_id: str, *, by: str, now: datetime) ->
     return _changed(session, row, "monitor.recheck-asked", by, now)
 
 
+def service_code(session: Session, monitor_id: str) -> str:
+    """The code of the service that it watches. Raises NotFound."""
+    return session.get_one(Service, _get(session, monitor_id).service_id).code
+
+
 def _changed(session: Session, row: Monitor, action: str, by: str, now: datetime) -> str:
     touch(session)
     code = session.get_one(Service, row.service_id).code

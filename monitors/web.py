@@ -1,15 +1,19 @@
 """What monitors show and take: heartbeats by HTTP, answer times, and what operators ask of them in the console."""
 
 import re
+from functools import partial
 
+from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from monitors import latency_pages
-from monitors.store import BeatKind, ask_recheck, pause, record_beat, resume
+from monitors.store import BeatKind, ask_recheck, pause, record_beat, resume, service_code
+from statuspage.incidents import areas
 from statuspage.kernel import clock, web
 from statuspage.kernel.accounts import Role
+from statuspage.kernel.authority import within
 from statuspage.kernel.errors import NotFound
 
 _EXIT_CODE = re.compile(r"\d{1,3}")
@@ -44,20 +48,22 @@ def _said(text: str) -> tuple[BeatKind, int | None]:
     raise NotFound('"%(said)s" is neither start, fail nor an exit code', said=text)
 
 
+_ACTS = {"pause": pause, "resume": resume, "recheck": ask_recheck}
+
+
+def _area(session: Session, monitor_id: str) -> frozenset[str]:
+    """The group of the monitor's service."""
+    return areas.of_services(session, [service_code(session, monitor_id)])
+
+
 async def act(request: Request) -> Response:
     """Pause a monitor, resume it, or have it checked now; then back to its service."""
-    user = await web.require(request, Role.OPERATOR)
-    db, id = web.house(request).db, request.path_params["id"]
-    by, now = user.login, clock.now()
-    match request.path_params["act"]:
-        case "pause":
-            code = await db.run(pause, id, by=by, now=now)
-        case "resume":
-            code = await db.run(resume, id, by=by, now=now)
-        case "recheck":
-            code = await db.run(ask_recheck, id, by=by, now=now)
-        case other:
-            raise NotFound('"%(act)s" is nothing that can be done to a monitor', act=other)
+    user, id = await web.require(request, Role.OPERATOR, somewhere=True), request.path_params["id"]
+    name = request.path_params["act"]
+    if name not in _ACTS:
+        raise NotFound('"%(act)s" is nothing that can be done to a monitor', act=name)
+    verb = within(user, Role.OPERATOR, partial(_area, monitor_id=id), _ACTS[name])
+    code = await web.house(request).db.run(verb, id, by=user.login, now=clock.now())
     return web.redirect(request, f"/console/services/{code}?done={request.path_params['act']}")
 
 

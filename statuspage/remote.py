@@ -264,7 +264,7 @@ def _text(text: "Text") -> dict[str, str]:
 
 def _part(id: str) -> str:
     """As one part of a path, whatever was typed."""
-    return quote(id, safe="").replace(".", "%2E") or "%20"
+    return quote(id, safe="") or "%20"
 
 
 def _field(name: str) -> str:

@@ -3,8 +3,9 @@
 import re
 from functools import cache
 
-import lxml.html
 from babel.messages.pofile import read_po
+from lxml import html
+from lxml.html import HtmlElement
 
 from statuspage.kernel.i18n import LOCALE
 
@@ -27,7 +28,8 @@ def _sentences() -> dict[str, re.Pattern[str]]:
 
 def english_on(page: str) -> list[str]:
     """The messages of ours that stand on it in English, but for what is marked as English there."""
-    body = lxml.html.fromstring(page).body
+    tree: HtmlElement = html.fromstring(page)
+    (body,) = tree.xpath("//body")
     for marked in body.xpath(".//*[@lang='en'] | .//script | .//style"):
         marked.drop_tree()
     blocks = body.xpath(".//text()/..")

@@ -133,7 +133,7 @@ def remove(session: Session, news_id: str, *, by: str, now: datetime) -> None:
     """
     item = get(session, news_id)
     if item.published_at is not None:
-        raise Conflict(f"the news {news_id} is {state_of(item, now)}; unpublish it first")
+        raise Conflict("the news %(news)s is public, or will be by itself; unpublish it first", news=news_id)
     titles = {"title_pl": item.title_pl, "title_en": item.title_en}
     for table in (NewsPicture, NewsRevision):
         session.execute(delete(table).where(table.news_id == news_id))

@@ -101,7 +101,7 @@ def get(session: Session, override_id: str) -> Override:
     """In force or over. Raises NotFound."""
     row = session.get(Override, override_id)
     if row is None:
-        raise NotFound(f"there is no override {override_id}")
+        raise NotFound("there is no override %(override)s", override=override_id)
     return row
 
 

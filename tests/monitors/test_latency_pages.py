@@ -92,9 +92,9 @@ async def test_a_graph_is_an_svg_that_anybody_may_embed(
         ("/services/NCTS2/latency/8d", 404, ""),
         ("/services/NCTS2/latency/8d.svg", 404, ""),
         ("/services/NCTS2/latency/7d.png", 404, ""),
-        ("/services/NCTS2/latency.svg?period=8d", 422, "choose one of 24h, 7d, 30d, 90d"),
+        ("/services/NCTS2/latency.svg?period=8d", 422, "wybierz jedną z wartości: 24h, 7d, 30d, 90d"),
         ("/services/NCTS2/latency.svg?period=", 422, "period"),
-        ("/services/NCTS2/latency.svg?period=7d&lang=de", 422, "choose one of pl, en"),
+        ("/services/NCTS2/latency.svg?period=7d&lang=de", 422, "wybierz jedną z wartości: pl, en"),
     ],
 )
 async def test_what_we_do_not_know_is_refused(

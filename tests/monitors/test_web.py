@@ -121,3 +121,21 @@ async def test_an_operator_pauses_resumes_and_asks_for_a_check_and_an_agent_does
     row = house.db.read_now(lambda session: session.get_one(Monitor, id))
     assert row.paused_at is None
     assert row.recheck_at is not None
+
+
+@pytest.mark.parametrize(("group", "status"), [("transit", 303), ("excise", 403)])
+async def test_an_operator_of_a_group_of_services_asks_of_its_monitors_alone(
+    house: House, client: httpx.AsyncClient, now: datetime, group: str, status: int
+) -> None:
+    id = declare(house.db, ["AES"], [JOB], now=now)["AES/job"].id
+    user = house.db.run_now(accounts.add_user, "eva", "Eva", Role.VIEWER, "no password", now=now)
+    house.db.run_now(accounts.set_group_roles, user.id, {group: Role.OPERATOR}, by="boss", now=now)
+    lifetime = timedelta(hours=1)
+    token = house.db.run_now(accounts.start_session, user.id, now=clock.now(), lifetime=lifetime)
+    who = house.db.read_now(accounts.signed_in, token, now=clock.now())
+    assert who is not None
+    client.cookies.set(COOKIE, token)
+    answer = await client.post(f"/console/monitors/{id}/pause", data={"csrf": who.csrf})
+    assert answer.status_code == status
+    row = house.db.read_now(lambda session: session.get_one(Monitor, id))
+    assert (row.paused_at is not None) == (status == 303)

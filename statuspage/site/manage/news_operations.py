@@ -18,7 +18,7 @@ from statuspage.site.manage import shapes, wishes
 from statuspage.site.manage.shapes import Text
 
 _MAX_CHARACTERS = (media.MAX_BYTES + 2) // 3 * 4
-_MAX_PICTURE_BODY = _MAX_CHARACTERS + MAX_BODY_BYTES
+MAX_PICTURE_BODY = _MAX_CHARACTERS + MAX_BODY_BYTES
 Base64 = Annotated[
     str,
     Meta(
@@ -211,7 +211,7 @@ def _illustrating() -> list[Operation]:
             is_versioned=True,
             current=current,
             prepare=stored,
-            max_body_bytes=_MAX_PICTURE_BODY,
+            max_body_bytes=MAX_PICTURE_BODY,
             fields={"picture": "content"},
         ),
         Operation(

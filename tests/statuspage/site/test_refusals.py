@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 import httpx
-import lxml.html
 import pytest
+from lxml import html
+from lxml.html import HtmlElement
 from sqlalchemy.orm import Session
 
 from statuspage.incidents import acts, catalogue, fallbacks, incidents, news
@@ -48,7 +49,8 @@ async def officer_in_polish(house: House) -> AsyncIterator[Officer]:
 
 def is_refused_in_polish(answer: httpx.Response, status: int, *said: str) -> None:
     assert answer.status_code == status
-    text = " ".join(lxml.html.fromstring(answer.text).text_content().split())
+    page: HtmlElement = html.fromstring(answer.text)
+    text = " ".join(page.text_content().split())
     for sentence in said:
         assert sentence in text
     assert english_on(answer.text) == []

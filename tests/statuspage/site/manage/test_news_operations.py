@@ -133,7 +133,7 @@ async def test_a_picture_may_be_larger_than_other_bodies_and_has_its_own_limit(a
     noise = encoded("PNG", (1000, 1000)) + bytes(2_000_000)  # what follows the picture is left out
     added = await api.post(f"{path}/pictures", picture(noise))
     assert added.status_code == 201, added.text
-    most = news_operations._MAX_PICTURE_BODY
+    most = news_operations.MAX_PICTURE_BODY
     too_large = await api.post(f"{path}/pictures", {"content": "A" * most, "alt": ALT})
     assert too_large.status_code == too_large.json()["status"] == 413
 
