@@ -15,12 +15,18 @@ class Error(Exception):
 
 
 class Invalid(Error):
-    """What was given is wrong. `field` is the field, file or settings key that has to change."""
+    """What was given is wrong. `field` is the field, file or settings key that has to change.
 
-    def __init__(self, field: str, reason: str) -> None:
-        super().__init__(f"{field}: {reason}")
+    A reason with places in braces is filled with `values`: as `message` and `values` it can be said in another
+    language, too.
+    """
+
+    def __init__(self, field: str, reason: str, **values: object) -> None:
         self.field = field
-        self.reason = reason
+        self.message = reason
+        self.values = values
+        self.reason = reason.format(**values) if values else reason
+        super().__init__(f"{field}: {self.reason}")
 
 
 class NotFound(Error):

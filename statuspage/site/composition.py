@@ -76,6 +76,12 @@ _LABELS = {
     "name": _("Name of the template"),
     "position": _("Order"),
     "into": _("Part of"),
+    "repeat": _("Repeats"),
+    "interval": _("Every how many days, weeks or months"),
+    "rule": _("A rule of one's own"),
+    "zone": _("Time zone"),
+    "count": _("How many times"),
+    "part": _("Services to take out"),
 }
 
 
@@ -86,6 +92,7 @@ class Problem:
     field: str
     message: str
     choices: tuple[datetime, ...] = ()  # instants of which one is to be picked
+    values: Mapping[str, object] | None = None  # what stands in the message's braces
 
     @property
     def label(self) -> str:
@@ -118,7 +125,7 @@ class Typed:
 
 def problem_of(error: Invalid) -> Problem:
     """What a verb refused, as the form says it."""
-    return Problem(_OF_FORM.get(error.field, error.field), error.reason)
+    return Problem(_OF_FORM.get(error.field, error.field), error.message, values=error.values)
 
 
 class Reader:
