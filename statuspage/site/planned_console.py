@@ -1,7 +1,7 @@
 """Planned work in the console: the list of it, and of what recurs."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,6 +25,7 @@ _QUICK = {
     MaintenanceStatus.IN_PROGRESS: "complete",
     MaintenanceStatus.VERIFYING: "complete",
 }
+_NEAR = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,10 @@ class Work:
     is_short_notice: bool  # announced later than the rule asks
     is_of_series: bool
 
-    @property
-    def quick(self) -> str:
-        """The usual act now, "" for none."""
-        return _QUICK.get(self.status, "")
+    def quick(self, now: datetime) -> str:
+        """The usual act now, "" for none: what lies further ahead is begun on its own page, not by a slip."""
+        is_near = self.begins_at - now <= _NEAR
+        return _QUICK.get(self.status, "") if is_near else ""
 
     @property
     def is_over(self) -> bool:
