@@ -18,7 +18,7 @@ from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Service
 from statuspage.kernel import clock, config, web
 from statuspage.kernel.accounts import Role
-from statuspage.kernel.errors import Invalid
+from statuspage.kernel.errors import Invalid, NotFound
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.panels import Mailing, Parts
@@ -96,6 +96,9 @@ async def _take(request: Request, parts: Parts) -> Response:
             return web.redirect(request, f"/console/maintenance/{where}?done=announced")
     except Invalid as error:
         return await _show(request, typed, Look([problem_of(error, typed)]), status=422)
+    except NotFound:  # the catalogue has changed since the form was opened
+        problem = Problem("services", _("One of these services is no longer there; choose again."))
+        return await _show(request, typed, Look([problem]), status=422)
     return await _show(request, typed, Look(checked=checked))
 
 
@@ -194,3 +197,8 @@ def _services(session: Session) -> list[tuple[str, Text]]:
 def _zones() -> tuple[str, ...]:
     """Those that are proposed; every IANA zone may be written."""
     return ("UTC", *sorted(zone for zone in available_timezones() if zone.startswith("Europe/")))
+
+
+def _(message: str) -> str:
+    """Marks a message for translation."""
+    return message
