@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from statuspage.site.composition import Typed
+from statuspage.site.composition import Problem, Typed
 from statuspage.site.planned_form import Plan, PlanReader
 
 WARSAW = ZoneInfo("Europe/Warsaw")
@@ -155,7 +155,7 @@ def test_a_first_time_in_the_hour_that_comes_twice_is_for_the_rule_to_settle() -
     assert read.begins_at == datetime(2026, 10, 25, 0, 30, tzinfo=UTC)
 
 
-def _problems(**changed: str) -> list[object]:
+def _problems(**changed: str) -> list[Problem]:
     found = reader(**changed)
     found.plan()
     return list(found.problems)
