@@ -95,6 +95,9 @@ class PlanReader(Reader):
     def plan(self) -> Plan | None:
         """All that the form says; None where there are problems."""
         name, text = self.text("title", MAX_TITLE), self.text("text", MAX_TEXT)
+        for field, said in (("title", name), ("text", text)):
+            if not said.pl and not said.en:
+                self.note(f"{field}_pl", _("Write this in one language at least."))
         services = tuple(dict.fromkeys(self._typed.all("service")))
         if not services:
             self.note("services", _("Choose at least one service."))

@@ -121,6 +121,8 @@ def test_plain_controls_make_a_rule(typed: dict[str, str], rule: str) -> None:
         ({"repeat": "daily", "begins_at": ""}, "begins_at", "Say when."),
         ({"repeat": "daily", "begins_at": "x"}, "begins_at", "Write day and time as 2026-11-23 06:10."),
         ({"begins_at": ""}, "begins_at", "Say when."),
+        ({"title_pl": ""}, "title_pl", "Write this in one language at least."),
+        ({"text_pl": " "}, "text_pl", "Write this in one language at least."),
         ({"service": ""}, "services", "Choose at least one service."),
         (
             {
