@@ -24,7 +24,7 @@ MAX_MODULE_LINES = 500
 MAX_TEST_MODULE_LINES = 700
 MAX_FUNCTION_LINES = 60
 
-PURE = re.compile(r"(rules|uptime|forms|recurrence|announcement)\.py")
+PURE = re.compile(r"(rules|uptime|forms|clocks|recurrence|announcement)\.py")
 IMPURE = {"sqlalchemy", "starlette", "asyncio", "time", "random", "socket"}
 NOT_A_NOUN = {
     "util",

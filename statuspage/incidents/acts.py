@@ -30,6 +30,10 @@ from statuspage.kernel.events import take_turns
 EMPTY = Text("", "")
 
 
+class SecondNeeded(Forbidden):
+    """Its impact is such that somebody else has to publish it."""
+
+
 class ActState(StrEnum):
     """The life of an act."""
 
@@ -123,7 +127,7 @@ def hand_over(session: Session, act_id: str) -> Act:
 def schedule(
     session: Session, act_id: str, publish_at: datetime, *, by: str, now: datetime, policy: config.Incidents
 ) -> Act:
-    """Publish it by itself at that time. Raises Invalid for a time past, Forbidden where a second one is needed."""
+    """Publish it by itself at that time. Raises Invalid for a time past, SecondNeeded."""
     act = get_open(session, act_id)
     if publish_at <= now:
         raise Invalid("publish_at", "lies in the past; publish it now instead")
@@ -145,7 +149,7 @@ def perform(
     """Publish it. Returns the incident.
 
     Raises NotFound, Invalid naming the field, Conflict when it is done or another person has spoken since,
-    Forbidden when a second person is needed and no reason was given to go without.
+    SecondNeeded when no reason was given to go without a second person.
     """
     take_turns(session)
     act = get_open(session, act_id)
@@ -268,7 +272,7 @@ def _check_second(session: Session, act: Act, *, by: str, policy: config.Inciden
     if by != act.edited_by or not needs_second(session, content_of(act), policy=policy):
         return
     if not break_glass.strip():
-        raise Forbidden(
+        raise SecondNeeded(
             "somebody else has to publish this, because of its impact; hand it over, or say why it cannot wait"
         )
     act.broke_glass = break_glass.strip()[:500]

@@ -100,7 +100,7 @@ def zone_named(name: str) -> ZoneInfo:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         raise Invalid(
-            "zone", _('"{zone}" is not an IANA time zone such as Europe/Warsaw'), zone=name
+            "zone", _('"%(zone)s" is not an IANA time zone such as Europe/Warsaw'), zone=name
         ) from None
 
 
@@ -119,10 +119,10 @@ def parse(rule: str, *, zone: str, begins_local: datetime, duration: timedelta) 
         duration,
     )
     if not _ever_comes_true(found):
-        raise Invalid("repeat", _("{rule} never comes true"), rule=found.rule)
+        raise Invalid("repeat", _("%(rule)s never comes true"), rule=found.rule)
     for before, after in pairwise(islice(occurrences(found), _LOOKED_AT)):
         if before.ends_at > after.begins_at:
-            message = _("the work of {before} lasts into the next one, of {after}")
+            message = _("the work of %(before)s lasts into the next one, of %(after)s")
             raise Invalid("end", message, before=before.key, after=after.key)
     return found
 
@@ -206,10 +206,10 @@ def _split(rule: str) -> dict[str, str]:
     for part in text.split(";"):
         name, _separator, value = part.partition("=")
         if name not in _PARTS:
-            message = _('"{part}" is not known here; known are {known}')
+            message = _('"%(part)s" is not known here; known are %(known)s')
             raise Invalid("repeat", message, part=part, known=", ".join(_PARTS))
         if name in parts:
-            raise Invalid("repeat", _("{part} stands in it twice"), part=name)
+            raise Invalid("repeat", _("%(part)s stands in it twice"), part=name)
         parts[name] = value
     return parts
 
@@ -217,20 +217,20 @@ def _split(rule: str) -> dict[str, str]:
 def _check_parts(parts: Mapping[str, str]) -> None:
     frequency = parts.get("FREQ", "")
     if frequency not in FREQUENCIES:
-        message = _("FREQ has to be one of {known}; nothing finer than daily")
+        message = _("FREQ has to be one of %(known)s; nothing finer than daily")
         raise Invalid("repeat", message, known=", ".join(FREQUENCIES))
     for name, value in parts.items():
         if not re.fullmatch(_PARTS[name], value, re.ASCII):
-            message = _("{part} is not what RFC 5545 expects, or out of bounds")
+            message = _("%(part)s is not what RFC 5545 expects, or out of bounds")
             raise Invalid("repeat", message, part=f"{name}={value}")
     if "COUNT" in parts and "UNTIL" in parts:
         raise Invalid("repeat", _("COUNT and UNTIL exclude each other"))
     if frequency in ("DAILY", "WEEKLY") and re.search(r"\d", parts.get("BYDAY", "")):
-        message = _("{part}: numbered weekdays need FREQ=MONTHLY or YEARLY")
+        message = _("%(part)s: numbered weekdays need FREQ=MONTHLY or YEARLY")
         raise Invalid("repeat", message, part=f"BYDAY={parts['BYDAY']}")
     times = [len(set(parts[name].split(","))) for name in ("BYHOUR", "BYMINUTE") if name in parts]
     if (a_day := times[0] * times[-1] if len(times) == 2 else sum(times)) > MAX_A_DAY:
-        message = _("makes {count} occurrences a day; at most {most} are allowed")
+        message = _("makes %(count)s occurrences a day; at most %(most)s are allowed")
         raise Invalid("repeat", message, count=a_day, most=MAX_A_DAY)
 
 
@@ -244,7 +244,7 @@ def _until(text: str, zone: ZoneInfo) -> datetime:
             return datetime.strptime(text, "%Y%m%dT%H%M%S")  # noqa: DTZ007 - local on purpose
         return datetime.combine(datetime.strptime(text, "%Y%m%d"), time.max)  # noqa: DTZ007
     except ValueError:
-        raise Invalid("repeat", _("UNTIL={until} is not a date of the calendar"), until=text) from None
+        raise Invalid("repeat", _("UNTIL=%(until)s is not a date of the calendar"), until=text) from None
 
 
 def _rule(recurrence: Recurrence, begins_local: datetime) -> rrule:
@@ -253,7 +253,7 @@ def _rule(recurrence: Recurrence, begins_local: datetime) -> rrule:
         found = rrulestr(text, dtstart=begins_local)
     except (ValueError, TypeError) as error:
         raise Invalid(
-            "repeat", _("{rule} cannot be read: {error}"), rule=recurrence.rule, error=error
+            "repeat", _("%(rule)s cannot be read: %(error)s"), rule=recurrence.rule, error=error
         ) from None
     if not isinstance(found, rrule):
         raise Invalid("repeat", _("write one rule"))

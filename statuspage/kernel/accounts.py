@@ -107,6 +107,10 @@ class SignedIn:
         here = self.group_roles.get(group_code) if group_code is not None else None
         return here is not None and here.includes(role)
 
+    def may_somewhere(self, role: Role) -> bool:
+        """Whether they may do what `role` may, be it for one group alone."""
+        return any(given.includes(role) for given in (self.role, *self.group_roles.values()))
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:

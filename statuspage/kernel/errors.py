@@ -9,24 +9,31 @@ Error
 └── Unavailable    our own fault, passing: database locked, disk full. Never a customer's outage
 """
 
+from collections.abc import Mapping
+
+
+def filled(message: str, values: Mapping[str, object]) -> str:
+    """The message with its values. Without any it is taken as it is: a percent sign is one."""
+    return message % values if values else message
+
 
 class Error(Exception):
-    """Something a caller can be told in words."""
+    """Something a caller can be told in words: `message`, a msgid, and the `values` of its %(placeholders)s."""
+
+    def __init__(self, message: str = "", **values: object) -> None:
+        super().__init__(filled(message, values))
+        self.message = message
+        self.values = values
 
 
 class Invalid(Error):
-    """What was given is wrong. `field` is the field, file or settings key that has to change.
+    """What was given is wrong. `field` is the field, file or settings key that has to change."""
 
-    A reason with places in braces is filled with `values`: as `message` and `values` it can be said in another
-    language, too.
-    """
-
-    def __init__(self, field: str, reason: str, **values: object) -> None:
+    def __init__(self, field: str, message: str, **values: object) -> None:
+        super().__init__(message, **values)
         self.field = field
-        self.message = reason
-        self.values = values
-        self.reason = reason.format(**values) if values else reason
-        super().__init__(f"{field}: {self.reason}")
+        self.reason = filled(message, values)
+        self.args = (f"{field}: {self.reason}",)
 
 
 class NotFound(Error):
@@ -44,8 +51,8 @@ class Conflict(Error):
 class TooMany(Error):
     """A limit was reached."""
 
-    def __init__(self, reason: str, *, retry_after_s: int) -> None:
-        super().__init__(reason)
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
         self.retry_after_s = retry_after_s
 
 

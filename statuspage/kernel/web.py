@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import structlog
@@ -21,7 +21,16 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from statuspage.kernel import clock, i18n
 from statuspage.kernel.accounts import SEEN_EVERY, Role, SignedIn, note_seen, signed_in
 from statuspage.kernel.config import Settings
-from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound, TooMany, Unavailable
+from statuspage.kernel.errors import (
+    Conflict,
+    Error,
+    Forbidden,
+    Invalid,
+    NotFound,
+    TooMany,
+    Unavailable,
+    filled,
+)
 from statuspage.kernel.house import House
 
 log = structlog.get_logger(__name__)
@@ -33,6 +42,16 @@ CONTENT_SECURITY_POLICY = (
 )
 # Without a cookie there is nothing to forge; these are called by machines without an Origin of ours.
 _ORIGIN_EXEMPT = ("/unsubscribe/", "/heartbeat/", "/api/")
+
+
+class Told(Protocol):
+    """A message with values: an Error, or what is wrong with a field."""
+
+    @property
+    def message(self) -> str: ...
+
+    @property
+    def values(self) -> Mapping[str, object]: ...
 
 
 class SignInNeeded(Exception):
@@ -75,6 +94,7 @@ def environment() -> Environment:
     env.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     # For messages that stand in variables: `_()` makes Markup of its argument, this does not.
     env.filters["translated"] = _gettext
+    env.filters["said"] = _said
     env.filters["instant"] = _instant
     env.filters["day"] = _day
     env.filters["clock"] = _clock
@@ -93,6 +113,12 @@ def _gettext(context: Context, message: str) -> str:
 def _ngettext(context: Context, singular: str, plural: str, n: int) -> str:
     catalogues: i18n.Catalogues = context["catalogues"]
     return catalogues.ngettext(context["language"], singular, plural, n)
+
+
+@pass_context
+def _said(context: Context, told: Told) -> str:
+    """What an error or a problem says, in the reader's language."""
+    return filled(_gettext(context, told.message), told.values)
 
 
 @pass_context
@@ -203,11 +229,11 @@ async def upload(request: Request, name: str) -> bytes:
     return content
 
 
-async def require(request: Request, role: Role, group_code: str | None = None, *, files: int = 0) -> SignedIn:
+async def require(request: Request, role: Role, *, somewhere: bool = False, files: int = 0) -> SignedIn:
     """Who is asking. Raises SignInNeeded without a session, Forbidden below `role`.
 
-    With `group_code` a role for that group of services is enough. On POST the session's CSRF token must come
-    back in the field `csrf`; the form may carry so many `files`.
+    With `somewhere` the role for any group of services is enough: the verb has to run `within` it. On POST the
+    session's CSRF token must come back in the field `csrf`; the form may carry so many `files`.
     """
     token, now = request.cookies.get(COOKIE, ""), clock.now()
     db = house(request).db
@@ -217,7 +243,7 @@ async def require(request: Request, role: Role, group_code: str | None = None, *
     if user.seen_at is not None and now - user.seen_at >= SEEN_EVERY:
         await db.run(note_seen, token, now=now)
     request.scope["user"] = user
-    if not user.may(role, group_code):
+    if not (user.may_somewhere(role) if somewhere else user.may(role)):
         raise Forbidden(f"the role {role} is needed")
     if request.method == "POST" and (await form(request, files=files)).get("csrf") != user.csrf:
         await request.close()

@@ -5,6 +5,7 @@ thousand monitors stand on it.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from markupsafe import Markup, escape
 from sqlalchemy import or_, select
@@ -13,20 +14,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import acts, duty, incidents, overrides, services
+from statuspage.incidents import acts, areas, duty, incidents, overrides, services
 from statuspage.incidents.overrides import Overriding
 from statuspage.incidents.rules import NoticeKind, ServiceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Act, Duty, Notice, NoticeService, Service, Update
 from statuspage.kernel import clock, web
 from statuspage.kernel.accounts import Role
+from statuspage.kernel.authority import may, within
 from statuspage.kernel.errors import Invalid
 from statuspage.kernel.events import last_seq
 from statuspage.kernel.i18n import format_clock
 from statuspage.kernel.localtime import NoSuchTime, read_local
 from statuspage.kernel.panels import MonitorLine, Panel, Parts
 from statuspage.site import saying
-from statuspage.site.composition import Problem, Typed
+from statuspage.site.composition import Problem, Typed, problem_of
 
 _TROUBLE = frozenset(ServiceStatus) - {ServiceStatus.OPERATIONAL, ServiceStatus.UNDER_MAINTENANCE}
 _SHIFTS = (4, 8, 12)  # hours
@@ -137,7 +139,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         return await _show(request, parts, login=user.login)
 
     async def take_duty(request: Request) -> Response:
-        user = await web.require(request, Role.OPERATOR)
+        user = await web.require(request, Role.OPERATOR, somewhere=True)
         fields = await web.form(request)
         db, now = web.house(request).db, clock.now()
         if fields.get("do") == "leave":
@@ -182,10 +184,9 @@ async def _show(request: Request, parts: Parts, *, login: str) -> Response:
 
 async def publish(request: Request) -> Response:
     """Publish a draft that monitors opened, as it is."""
-    user = await web.require(request, Role.OPERATOR)
-    await web.house(request).db.run(
-        incidents.publish, request.path_params["id"], by=user.login, now=clock.now()
-    )
+    user, id = await web.require(request, Role.OPERATOR, somewhere=True), request.path_params["id"]
+    verb = within(user, Role.OPERATOR, partial(areas.of_notice, notice_id=id), incidents.publish)
+    await web.house(request).db.run(verb, id, by=user.login, now=clock.now())
     return web.redirect(request, "/console")
 
 
@@ -197,11 +198,12 @@ async def _show_service(
     problems: Sequence[Problem] = (),
     status: int = 200,
 ) -> Response:
-    shown = await web.house(request).db.read(
-        read_service, parts, request.path_params["code"], now=clock.now()
-    )
+    db, code = web.house(request).db, request.path_params["code"]
+    shown = await db.read(read_service, parts, code, now=clock.now())
+    groups = await db.read(areas.of_services, [code])
     context = {
         "service": shown,
+        "may_act": may(request.scope["user"], Role.OPERATOR, groups),
         "statuses": tuple(ServiceStatus),
         "typed": typed or Typed(),
         "problems": problems,
@@ -212,7 +214,7 @@ async def _show_service(
 
 
 async def _override(request: Request, parts: Parts) -> Response:
-    user = await web.require(request, Role.OPERATOR)
+    user = await web.require(request, Role.OPERATOR, somewhere=True)
     typed = Typed({key: [value] for key, value in (await web.form(request)).items()})
     house, code, now = web.house(request), request.path_params["code"], clock.now()
     try:
@@ -220,7 +222,7 @@ async def _override(request: Request, parts: Parts) -> Response:
         if typed("status") not in set(ServiceStatus):
             raise Invalid("status", "choose one of the list")
         await house.db.run(
-            overrides.override,
+            within(user, Role.OPERATOR, partial(areas.of_services, codes=[code]), overrides.override),
             code,
             ServiceStatus(typed("status")),
             reason=typed("reason"),
@@ -231,7 +233,7 @@ async def _override(request: Request, parts: Parts) -> Response:
     except NoSuchTime as error:
         problem = Problem("until", error.message, error.choices)
     except Invalid as error:
-        problem = Problem(error.field, error.reason)
+        problem = problem_of(error)
     else:
         return web.redirect(request, f"/console/services/{code}?done=override")
     return await _show_service(request, parts, typed=typed, problems=[problem], status=422)
@@ -239,9 +241,10 @@ async def _override(request: Request, parts: Parts) -> Response:
 
 async def end_override(request: Request) -> Response:
     """Let measurements speak again."""
-    user = await web.require(request, Role.OPERATOR)
+    user, id = await web.require(request, Role.OPERATOR, somewhere=True), request.path_params["id"]
     db = web.house(request).db
-    ended = await db.run(overrides.end, request.path_params["id"], by=user.login, now=clock.now())
+    verb = within(user, Role.OPERATOR, partial(areas.of_override, override_id=id), overrides.end)
+    ended = await db.run(verb, id, by=user.login, now=clock.now())
     code = await db.read(lambda session: session.get_one(Service, ended.service_id).code)
     return web.redirect(request, f"/console/services/{code}?done=ended")
 

@@ -11,16 +11,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import acts
-from statuspage.incidents.acts import ActKind, Content
+from statuspage.incidents import acts, areas
+from statuspage.incidents.acts import ActKind, Content, SecondNeeded
 from statuspage.incidents.tables import Act
 from statuspage.kernel import clock, config, web
 from statuspage.kernel.accounts import Role
-from statuspage.kernel.errors import Conflict, Forbidden, Invalid
+from statuspage.kernel.authority import OutOfArea, within
+from statuspage.kernel.errors import Conflict, Error, Invalid
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.panels import Parts
-from statuspage.site.composition import Problem, Reader, Typed, as_typed, problem_of
+from statuspage.site.composition import (
+    Problem,
+    Reader,
+    Typed,
+    as_typed,
+    beyond,
+    problem_of,
+    with_beyond,
+)
 from statuspage.site.rehearsal import Preview, is_more_than_said, rehearse
 from statuspage.site.situations import CHOICES, Said, Situation, propose, read_situation
 
@@ -34,7 +43,8 @@ class Look:
     preview: Preview | None = None
     needs_second: bool = False
     recount: bool = False  # more would be told than the button said
-    failed: str = ""  # msgid
+    failed: Error | None = None
+    out_of_area: Sequence[str] = ()  # groups for which the role is lacking
 
 
 class _More(Exception):
@@ -54,7 +64,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
 async def _open(request: Request, parts: Parts) -> Response:
     """The form, filled in: from a draft, from an incident, or from services that fail."""
-    await web.require(request, Role.OPERATOR)
+    await web.require(request, Role.OPERATOR, somewhere=True)
     house, query, now = web.house(request), request.query_params, clock.now()
     if act_id := query.get("act"):
         act = await house.db.read(acts.get_open, act_id, to_change=False)
@@ -79,13 +89,14 @@ def _kind(query: Mapping[str, str]) -> ActKind:
 
 async def _take(request: Request, parts: Parts) -> Response:
     """Publish, preview or keep what was typed. Where that cannot be, all of it comes back."""
-    user = await web.require(request, Role.OPERATOR)
+    user = await web.require(request, Role.OPERATOR, somewhere=True)
     house, now = web.house(request), clock.now()
     typed = await _typed(request)
     kind = ActKind(typed("kind")) if typed("kind") in list(ActKind) else ActKind.OPEN
     situation = await house.db.read(read_situation, kind, typed("incident"))
     reader = Reader(typed, house.settings.zone, now)
     content = reader.content(situation.codes)
+    content = with_beyond(content, await house.db.read(_stored, typed("act")))
     if reader.problems:
         return await _show(request, parts, situation, typed, Look(problems=reader.problems), status=422)
     policy = house.settings.incidents
@@ -96,8 +107,9 @@ async def _take(request: Request, parts: Parts) -> Response:
                 return web.redirect(request, f"/console/drafts/{act.id}?done=saved")
             case "publish":
                 is_too_many = partial(_is_more_than_said, parts, situation, content, typed)
+                verb = within(user, Role.OPERATOR, partial(areas.of_content, content=content), _publish)
                 notice_id = await house.db.run(
-                    _publish, content, typed, is_too_many, by=user.login, now=now, policy=policy
+                    verb, content, typed, is_too_many, by=user.login, now=now, policy=policy
                 )
                 return web.redirect(request, f"/console/incidents/{notice_id}?done=published")
             case _:
@@ -107,10 +119,18 @@ async def _take(request: Request, parts: Parts) -> Response:
         return await _show(request, parts, situation, typed, Look(recount=True), status=409)
     except Invalid as error:
         return await _show(request, parts, situation, typed, Look([problem_of(error)]), status=422)
-    except Forbidden:
+    except SecondNeeded:
         return await _show(request, parts, situation, typed, Look(needs_second=True), status=403)
+    except OutOfArea as error:
+        return await _show(request, parts, situation, typed, Look(out_of_area=error.groups), status=403)
     except Conflict as error:
         return await _show_conflict(request, parts, kind, typed, error)
+
+
+def _stored(session: Session, act_id: str) -> Content | None:
+    """The draft that was opened, as it stands by now. Whether it may still be changed, `_keep` says."""
+    act = session.get(Act, act_id) if act_id else None
+    return acts.content_of(act) if act is not None else None
 
 
 async def _typed(request: Request) -> Typed:
@@ -126,7 +146,7 @@ async def _show_conflict(
     missed = situation.about.since(typed("seen")) if situation.about is not None else ()
     if missed and situation.about is not None:
         typed = typed.with_values(seen=situation.about.newest)
-    look = Look(missed=missed, failed="" if missed else str(error))
+    look = Look(missed=missed, failed=None if missed else error)
     return await _show(request, parts, situation, typed, look, status=409)
 
 
@@ -198,8 +218,11 @@ async def _show(
     if look.preview is not None and typed.has("deliver", "yes"):
         count = look.preview.mailing.count
     settings = house.settings
+    handlings, declared = beyond(await house.db.read(_stored, typed("act")))
     context = {
         "situation": situation,
+        "beyond": (handlings, declared),
+        "targets": {target.partition("|")[0] for target in typed.all("fallback_for")},
         "typed": typed.with_values(told=str(count)),
         "look": look,
         "problem_of": {problem.field: problem for problem in reversed(look.problems)},

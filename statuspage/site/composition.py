@@ -3,8 +3,9 @@
 No database, no request.
 """
 
+import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -87,12 +88,12 @@ _LABELS = {
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What has to be put right, and where. `message` is a msgid."""
+    """What has to be put right, and where. `message` is a msgid, `values` stand in it."""
 
     field: str
     message: str
     choices: tuple[datetime, ...] = ()  # instants of which one is to be picked
-    values: Mapping[str, object] | None = None  # what stands in the message's braces
+    values: Mapping[str, object] = dataclasses.field(default_factory=dict)
 
     @property
     def label(self) -> str:
@@ -254,21 +255,22 @@ class Reader:
         begins_at, ends_at = self.time("fallback_from"), self.time("fallback_until")
         if state is None:
             return ()
-        code, _separator, function = self._typed("fallback_for").partition("|")
-        if not code:
+        targets = self._typed.all("fallback_for")
+        if not targets:
             self.note("fallback_for", _("Choose the service or function that this is about."))
-            return ()
-        return (
+        instructions, legal_basis = self.text("fallback", MAX_TEXT), self.text("legal", MAX_TEXT)
+        return tuple(
             NewFallback(
-                service=code,
+                service=target.partition("|")[0],
                 state=state,
-                function=function,
+                function=target.partition("|")[2],
                 reference=self._typed("fallback_reference"),
                 begins_at=begins_at,
                 ends_at=ends_at,
-                instructions=self.text("fallback", MAX_TEXT),
-                legal_basis=self.text("legal", MAX_TEXT),
-            ),
+                instructions=instructions,
+                legal_basis=legal_basis,
+            )
+            for target in targets
         )
 
 
@@ -319,13 +321,35 @@ def _typed_details(details: Details, zone: ZoneInfo) -> dict[str, list[str]]:
     return values
 
 
+def _is_said_together(one: NewFallback, other: NewFallback) -> bool:
+    """Whether two declarations differ in what they are about alone."""
+    return replace(one, service=other.service, function=other.function) == other
+
+
+def beyond(content: Content | None) -> tuple[Sequence[NewHandling], Sequence[NewFallback]]:
+    """What the form has no room for: it says one thing about messages, and one about paper for several services."""
+    if content is None:
+        return (), ()
+    handlings, declared = content.details.handlings or (), content.fallbacks
+    return handlings[1:], [f for f in declared if not _is_said_together(declared[0], f)]
+
+
+def with_beyond(content: Content, stored: Content | None) -> Content:
+    """The form's content, and what the draft that was opened says beyond it: an edit drops nothing unseen."""
+    handlings, declared = beyond(stored)
+    if handlings:
+        said = [*(content.details.handlings or ()), *handlings]
+        content = replace(content, details=replace(content.details, handlings=said))
+    return replace(content, fallbacks=[*content.fallbacks, *declared])
+
+
 def _typed_fallback(fallbacks: Sequence[NewFallback], zone: ZoneInfo) -> dict[str, list[str]]:
     values: dict[str, list[str]] = {}
     for fallback in fallbacks[:1]:
-        target = f"{fallback.service}|{fallback.function}" if fallback.function else fallback.service
+        together = [f for f in fallbacks if _is_said_together(fallback, f)]
         values = {
             "fallback": [fallback.state.value],
-            "fallback_for": [target],
+            "fallback_for": [f"{f.service}|{f.function}" if f.function else f.service for f in together],
             "fallback_reference": [fallback.reference],
             **_typed_time("fallback_from", fallback.begins_at, zone),
             **_typed_time("fallback_until", fallback.ends_at, zone),

@@ -1,17 +1,21 @@
 """Drafts: what waits to be published, by a second person or at its time. A draft's page shows what would be seen."""
 
+from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import acts
+from statuspage.incidents import acts, areas
+from statuspage.incidents.acts import SecondNeeded
 from statuspage.incidents.tables import Act
 from statuspage.kernel import clock, config, web
-from statuspage.kernel.accounts import Role
-from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound
+from statuspage.kernel.accounts import Role, SignedIn
+from statuspage.kernel.authority import OutOfArea, within
+from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.localtime import NoSuchTime, read_local
 from statuspage.kernel.panels import Parts
@@ -29,7 +33,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
         return web.render(request, "console/drafts.html", {"acts": found, "content_of": acts.content_of})
 
     async def draft(request: Request) -> Response:
-        await web.require(request, Role.OPERATOR)
+        await web.require(request, Role.OPERATOR, somewhere=True)
         return await _show(request, parts)
 
     async def act(request: Request) -> Response:
@@ -48,18 +52,19 @@ async def _show(
     *,
     typed: Typed | None = None,
     problem: Problem | None = None,
-    failed: str = "",
+    failed: Error | None = None,
     needs_second: bool = False,
+    out_of_area: Sequence[str] = (),
     status: int = 200,
 ) -> Response:
     house, user, now = web.house(request), request.scope["user"], clock.now()
     found = await house.db.read(acts.get_open, request.path_params["id"], to_change=False)
     preview: Preview | None = None
-    flaw = ""
+    flaw: Error | None = None
     try:
         preview = await rehearse_act(house, parts, found.id, by=user.login, now=now)
     except Error as error:  # as it stands it cannot be published: say why, and let it be edited
-        flaw = str(error)
+        flaw = error
     context = {
         "act": found,
         "content": acts.content_of(found),
@@ -69,6 +74,7 @@ async def _show(
         "problems": [problem] if problem else [],
         "problem_of": {problem.field: problem} if problem else {},
         "failed": failed,
+        "out_of_area": out_of_area,
         "needs_second": needs_second or await _is_for_another(request, found),
         "page_languages": LANGUAGES,
         "done": request.query_params.get("done", ""),
@@ -86,32 +92,36 @@ async def _is_for_another(request: Request, act: Act) -> bool:
 
 
 async def _act(request: Request, parts: Parts) -> Response:
-    user = await web.require(request, Role.OPERATOR)
+    user = await web.require(request, Role.OPERATOR, somewhere=True)
     typed = Typed({key: [value] for key, value in (await web.form(request)).items()})
     try:
-        where = await _do(request, typed, user.login)
+        where = await _do(request, typed, user)
     except NoSuchTime as error:
         problem = Problem("publish_at", error.message, error.choices)
         return await _show(request, parts, typed=typed, problem=problem, status=422)
     except Invalid as error:
         return await _show(request, parts, typed=typed, problem=problem_of(error), status=422)
-    except Forbidden:
+    except SecondNeeded:
         return await _show(request, parts, typed=typed, needs_second=True, status=403)
+    except OutOfArea as error:
+        return await _show(request, parts, typed=typed, out_of_area=error.groups, status=403)
     except Conflict as error:
         # If it is over, that is the answer.
         await web.house(request).db.read(acts.get_open, request.path_params["id"], to_change=False)
-        return await _show(request, parts, typed=typed, failed=str(error), status=409)
+        return await _show(request, parts, typed=typed, failed=error, status=409)
     return web.redirect(request, where)
 
 
-async def _do(request: Request, typed: Typed, login: str) -> str:
+async def _do(request: Request, typed: Typed, user: SignedIn) -> str:
     """Do it; returns where to go then."""
     house, id, now = web.house(request), request.path_params["id"], clock.now()
-    policy = house.settings.incidents
+    policy, login = house.settings.incidents, user.login
+    guarded = partial(within, user, Role.OPERATOR, partial(areas.of_act, act_id=id))
     match typed("do"):
         case "publish":
+            verb = guarded(_perform_version)
             notice = await house.db.run(
-                _perform_version, id, typed("version"), login, typed("break_glass"), now=now, policy=policy
+                verb, id, typed("version"), login, typed("break_glass"), now=now, policy=policy
             )
             return f"/console/incidents/{notice}?done=published"
         case "hand_over":
@@ -121,10 +131,10 @@ async def _do(request: Request, typed: Typed, login: str) -> str:
             at = read_local(typed("publish_at"), house.settings.zone, choice=typed("publish_at-choice"))
             if at is None:
                 raise Invalid("publish_at", "say when")
-            await house.db.run(acts.schedule, id, at, by=login, now=now, policy=policy)
+            await house.db.run(guarded(acts.schedule), id, at, by=login, now=now, policy=policy)
             return f"/console/drafts/{id}?done=scheduled"
         case "drop":
-            await house.db.run(acts.drop, id, by=login, now=now)
+            await house.db.run(guarded(acts.drop), id, by=login, now=now)
             return "/console/drafts"
     raise NotFound("there is no such act")
 

@@ -1,8 +1,9 @@
 """An incident's page in the console: what was said by whom, and what can be put right."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from sqlalchemy import select
@@ -11,16 +12,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import corrections, fallbacks, incidents
+from statuspage.incidents import areas, corrections, fallbacks, incidents
 from statuspage.incidents.rules import FallbackState, IncidentStatus, ServiceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Fallback, Notice, NoticeService, Service, Update
 from statuspage.kernel import clock, web
 from statuspage.kernel.accounts import Role
-from statuspage.kernel.errors import Conflict, Invalid
+from statuspage.kernel.authority import may, within
+from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
 from statuspage.kernel.house import House
 from statuspage.kernel.localtime import NoSuchTime, read_local, write_local
-from statuspage.site.composition import Problem, Typed
+from statuspage.site.composition import Problem, Typed, problem_of
 
 
 class _Refused(Exception):
@@ -91,11 +93,12 @@ async def _show(
     *,
     typed: Typed | None = None,
     problem: Problem | None = None,
-    failed: str = "",
+    failed: Error | None = None,
     status: int = 200,
 ) -> Response:
     house = web.house(request)
     file = await house.db.read(read_file, request.path_params["id"])
+    groups = await house.db.read(areas.of_notice, file.notice.id)
     zone = house.settings.zone
     if typed is None:
         typed = Typed(
@@ -108,6 +111,7 @@ async def _show(
         )
     context = {
         "file": file,
+        "may_act": may(request.scope["user"], Role.OPERATOR, groups),
         "typed": typed,
         "problems": [problem] if problem else [],
         "problem_of": {problem.field: problem} if problem else {},
@@ -126,27 +130,41 @@ def _acting(name: str) -> Callable[[Request], Awaitable[Response]]:
 
 async def _act(request: Request, name: str) -> Response:
     """Put something right. What was typed comes back where it cannot be done."""
-    user = await web.require(request, Role.OPERATOR)
+    user = await web.require(request, Role.OPERATOR, somewhere=True)
     typed = Typed({key: [value] for key, value in (await web.form(request)).items()})
     house, id = web.house(request), request.path_params["id"]
+    concerned = [id, typed("into")] if name == "merge" else [id]
     try:
-        verb = _ACTS[name](typed, id, house)
+        verb = within(user, Role.OPERATOR, partial(_areas, concerned), _ACTS[name](typed, id, house))
         await house.db.run(verb, by=user.login, now=clock.now())
     except _Refused as refused:
         return await _show(request, typed=typed, problem=refused.problem, status=422)
     except Invalid as error:
-        return await _show(request, typed=typed, problem=Problem(error.field, error.reason), status=422)
+        return await _show(request, typed=typed, problem=problem_of(error), status=422)
     except Conflict as error:
-        return await _show(request, typed=typed, failed=str(error), status=409)
+        return await _show(request, typed=typed, failed=error, status=409)
     where = typed("into") if name == "merge" else id
     return web.redirect(request, f"/console/incidents/{where}?done={name}")
+
+
+def _areas(notice_ids: Sequence[str], session: Session) -> frozenset[str]:
+    """The groups that all of these are about."""
+    return frozenset[str]().union(*(areas.of_notice(session, id) for id in notice_ids))
 
 
 Bound = Callable[..., Any]
 
 
-def _reword(typed: Typed, _id: str, _house: House) -> Bound:
-    return _bound(corrections.reword, typed("update"), _text(typed, "text"))
+def _reword(typed: Typed, id: str, _house: House) -> Bound:
+    return _bound(_reword_update, id, typed("update"), _text(typed, "text"))
+
+
+def _reword_update(session: Session, id: str, update_id: str, text: Text, *, by: str, now: datetime) -> None:
+    """Of this incident alone: the role was asked for here."""
+    update = session.get(Update, update_id)
+    if update is None or update.notice_id != id:
+        raise NotFound(f"incident {id} has no update {update_id}")
+    corrections.reword(session, update_id, text, by=by, now=now)
 
 
 def _rename(typed: Typed, id: str, _house: House) -> Bound:
@@ -194,8 +212,16 @@ def _minute(at: datetime | None) -> datetime | None:
     return at.replace(second=0, microsecond=0) if at else None
 
 
-def _withdraw(typed: Typed, _id: str, _house: House) -> Bound:
-    return _bound(fallbacks.withdraw, typed("fallback"))
+def _withdraw(typed: Typed, id: str, _house: House) -> Bound:
+    return _bound(_withdraw_permission, id, typed("fallback"))
+
+
+def _withdraw_permission(session: Session, id: str, fallback_id: str, *, by: str, now: datetime) -> None:
+    """Of this incident alone: the role was asked for here."""
+    fallback = session.get(Fallback, fallback_id)
+    if fallback is None or fallback.notice_id != id:
+        raise NotFound(f"incident {id} has no declaration {fallback_id}")
+    fallbacks.withdraw(session, fallback_id, by=by, now=now)
 
 
 def _bound(verb: Bound, *args: object) -> Bound:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from zoneinfo import available_timezones
 
 from sqlalchemy import select
@@ -12,12 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import maintenance, planned_words, recurrence, series
+from statuspage.incidents import areas, maintenance, planned_words, recurrence, series
 from statuspage.incidents.recurrence import Coming, Occurrence
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Service
 from statuspage.kernel import clock, config, web
 from statuspage.kernel.accounts import Role
+from statuspage.kernel.authority import OutOfArea, within
 from statuspage.kernel.errors import Invalid, NotFound
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
@@ -59,13 +60,14 @@ class Look:
     checked: Checked | None = None
     has_changed: bool = False  # since it was previewed
     is_more: bool = False  # more would be told than the button said
+    out_of_area: Sequence[str] = ()  # groups for which the role is lacking
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
     """The form's one address."""
 
     async def announce(request: Request) -> Response:
-        await web.require(request, Role.OPERATOR)
+        await web.require(request, Role.OPERATOR, somewhere=True)
         if request.method == "GET":
             typed = Typed({**EMPTY.values, "service": request.query_params.getlist("service")})
             return await _show(request, typed, Look())
@@ -76,7 +78,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
 async def _take(request: Request, parts: Parts) -> Response:
     """Preview what was typed; announce what was previewed, if that is still it."""
-    login, house, now = request.scope["user"].login, web.house(request), clock.now()
+    user, house, now = request.scope["user"], web.house(request), clock.now()
     data = await request.form(max_files=0, max_fields=2000)
     typed = Typed({key: [v for v in data.getlist(key) if isinstance(v, str)] for key in data})
     reader = PlanReader(typed, house.settings.zone, now)
@@ -84,7 +86,7 @@ async def _take(request: Request, parts: Parts) -> Response:
     if plan is None:
         return await _show(request, typed, Look(reader.problems), status=422)
     try:
-        checked = await _check(request, parts, plan, by=login, now=now)
+        checked = await _check(request, parts, plan, by=user.login, now=now)
         if typed("do") == "announce":
             has_changed = typed("checked") != checked.mark
             is_more = is_more_than_said(checked.preview.mailing.count, typed("told"))
@@ -92,10 +94,14 @@ async def _take(request: Request, parts: Parts) -> Response:
                 look = Look(checked=checked, has_changed=has_changed, is_more=is_more and not has_changed)
                 return await _show(request, typed, look, status=409)
             policy = house.settings.incidents
-            where = await house.db.run(_announce, plan, by=login, now=now, policy=policy)
+            groups = partial(areas.of_services, codes=plan.services)
+            verb = within(user, Role.OPERATOR, groups, _announce)
+            where = await house.db.run(verb, plan, by=user.login, now=now, policy=policy)
             return web.redirect(request, f"/console/maintenance/{where}?done=announced")
     except Invalid as error:
         return await _show(request, typed, Look([problem_of(error, typed)]), status=422)
+    except OutOfArea as error:
+        return await _show(request, typed, Look(checked=checked, out_of_area=error.groups), status=403)
     except NotFound:  # the catalogue has changed since the form was opened
         problem = Problem("services", _("One of these services is no longer there; choose again."))
         return await _show(request, typed, Look([problem]), status=422)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,14 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import maintenance, planned_words
+from statuspage.incidents import areas, maintenance, planned_words
 from statuspage.incidents.notice_views import notice_views
 from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, NoticeService, Revision, Service, Update
 from statuspage.kernel import clock, web
 from statuspage.kernel.accounts import Role
-from statuspage.kernel.errors import Conflict, Invalid
+from statuspage.kernel.authority import may, within
+from statuspage.kernel.errors import Conflict, Error, Invalid
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.panels import Parts
 from statuspage.site import planned_acts
@@ -49,6 +51,7 @@ class File:
     count: int  # told of what is done now
     told: Mapping[str, int]  # by language: told of it so far
     missed: tuple[Missed, ...]
+    groups: frozenset[str]  # those of its services
 
     @property
     def is_over(self) -> bool:
@@ -77,7 +80,7 @@ class Look:
     late: str = ""  # Asked.late_mark, where it is asked whether it may be late
     is_stale: bool = False
     is_more: bool = False
-    failed: str = ""
+    failed: Error | None = None
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
@@ -98,7 +101,7 @@ def routes(parts: Parts) -> list[BaseRoute]:
 
 async def _act(request: Request, parts: Parts) -> Response:
     """Do it, or preview it. Where it cannot be done, everything typed comes back."""
-    user = await web.require(request, Role.OPERATOR)
+    user = await web.require(request, Role.OPERATOR, somewhere=True)
     data = await request.form(max_files=0, max_fields=2000)
     typed = Typed({key: [v for v in data.getlist(key) if isinstance(v, str)] for key in data})
     house, id, act = web.house(request), request.path_params["id"], request.path_params["act"]
@@ -109,7 +112,8 @@ async def _act(request: Request, parts: Parts) -> Response:
     try:
         if typed("do") == "preview":
             return await _show(request, parts, replace(look, preview=await _rehearsed(asked, parts)))
-        await house.db.run(_perform, asked, parts)
+        groups = partial(areas.of_notice, notice_id=id)
+        await house.db.run(within(user, Role.OPERATOR, groups, _perform), asked, parts)
     except Late:
         look = replace(look, preview=await _rehearsed(asked, parts), late=asked.late_mark)
         return await _show(request, parts, look, status=409)
@@ -121,7 +125,7 @@ async def _act(request: Request, parts: Parts) -> Response:
         look = replace(look, problems=[planned_acts.problem_of(error, act)])
         return await _show(request, parts, look, status=422)
     except Conflict as error:
-        return await _show(request, parts, replace(look, failed=str(error)), status=409)
+        return await _show(request, parts, replace(look, failed=error), status=409)
     return web.redirect(request, f"/console/maintenance/{id}?done={act}")
 
 
@@ -156,7 +160,7 @@ async def _show(request: Request, parts: Parts, look: Look, *, status: int = 200
         "typed": typed,
         "look": look,
         "problem_of": {problem.field: problem for problem in reversed(look.problems)},
-        "may_act": request.scope["user"].role.includes(Role.OPERATOR),
+        "may_act": may(request.scope["user"], Role.OPERATOR, file.groups),
         "languages_of": lambda act: _languages(typed, act),
         "standard": STANDARD,
         "ahead": planned_words.length(
@@ -202,4 +206,5 @@ def _read(session: Session, request: Request, parts: Parts, typed: Typed | None,
         count=_audience(session, notice, parts),
         told=parts.told(session, notice.id),
         missed=planned_acts.missed(session, notice, typed) if typed is not None else (),
+        groups=areas.of_notice(session, notice.id),
     )

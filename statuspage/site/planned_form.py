@@ -194,7 +194,7 @@ class PlanReader(Reader):
         text = self._typed(name) or "1"
         if text.isdecimal() and text.isascii() and 1 <= int(text[:9]) <= most:
             return int(text)
-        message = _("Write a whole number from 1 to {most}.")
+        message = _("Write a whole number from 1 to %(most)s.")
         self.problems.append(Problem(name, message, values={"most": most}))
         return None
 

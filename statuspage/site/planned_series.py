@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
-from statuspage.incidents import recurrence, series, texts
+from statuspage.incidents import areas, recurrence, series, texts
 from statuspage.incidents.notices import MAX_TEXT
 from statuspage.incidents.recurrence import Coming, Recurrence
 from statuspage.incidents.rules import MaintenanceStatus
@@ -18,11 +19,12 @@ from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Notice, Series, Service
 from statuspage.kernel import clock, config, web
 from statuspage.kernel.accounts import Role
+from statuspage.kernel.authority import may, within
 from statuspage.kernel.errors import Conflict, Invalid
 from statuspage.kernel.events import take_turns
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.panels import Parts
-from statuspage.site.composition import Problem, Reader, Typed
+from statuspage.site.composition import Problem, Reader, Typed, problem_of
 from statuspage.site.recurrence_words import Speaker
 
 _SHOWN = 8
@@ -52,6 +54,7 @@ class File:
     announced: tuple[Notice, ...]  # soonest first
     coming: tuple[Coming, ...]  # as its rule says
     count: int  # told of its end
+    groups: frozenset[str]  # those of its services
 
     @property
     def is_over(self) -> bool:
@@ -125,6 +128,7 @@ async def _show(
     said = tuple(language for language in LANGUAGES if typed(f"text_{language}"))
     context = {
         "file": file,
+        "may_act": may(request.scope["user"], Role.OPERATOR, file.groups),
         "rule": speaker.rule(file.recurrence),
         "rows": speaker.rows(
             file.coming,
@@ -155,12 +159,13 @@ def _read(session: Session, series_id: str, parts: Parts, *, now: datetime) -> F
         announced=tuple(series.announced(session, series_id)),
         coming=recurrence.forecast(rule, _SHOWN, after=now) if found.ended_at is None else (),
         count=parts.audience(session, ids),
+        groups=_groups(series_id, session),
     )
 
 
 async def _end(request: Request, parts: Parts) -> Response:
     """End it. Where a colleague has changed something meanwhile, that is said and nothing happens."""
-    user = await web.require(request, Role.OPERATOR)
+    user = await web.require(request, Role.OPERATOR, somewhere=True)
     typed = Typed({key: [value] for key, value in (await web.form(request)).items()})
     house, id, now = web.house(request), request.path_params["id"], clock.now()
     reader = Reader(typed, house.settings.zone, now)
@@ -169,13 +174,17 @@ async def _end(request: Request, parts: Parts) -> Response:
         return await _show(request, parts, typed=typed, problems=reader.problems, status=422)
     try:
         policy = house.settings.incidents
-        await house.db.run(_ended, id, typed, text, by=user.login, now=now, policy=policy)
+        verb = within(user, Role.OPERATOR, partial(_groups, id), _ended)
+        await house.db.run(verb, id, typed, text, by=user.login, now=now, policy=policy)
     except Invalid as error:
-        problem = Problem(error.field, error.message, values=error.values)
-        return await _show(request, parts, typed=typed, problems=[problem], status=422)
+        return await _show(request, parts, typed=typed, problems=[problem_of(error)], status=422)
     except Conflict:
         return await _show(request, parts, typed=typed, failed=True, status=409)
     return web.redirect(request, f"/console/maintenance/series/{id}?done=ended")
+
+
+def _groups(series_id: str, session: Session) -> frozenset[str]:
+    return areas.of_services(session, series.get(session, series_id).services)
 
 
 def _ended(

@@ -13,7 +13,7 @@ from statuspage.incidents.templates import NewTemplate
 from statuspage.kernel import web
 from statuspage.kernel.accounts import Role
 from statuspage.kernel.errors import Conflict, Invalid
-from statuspage.site.composition import Problem, Typed
+from statuspage.site.composition import Problem, Typed, problem_of
 
 _NEW = "new"
 
@@ -73,7 +73,7 @@ async def save(request: Request) -> Response:
     try:
         await db.run(templates.save, _read(typed), template_id=None if id == _NEW else id)
     except Invalid as error:
-        return _form(request, typed, Problem(error.field, error.reason), status=422)
+        return _form(request, typed, problem_of(error), status=422)
     except Conflict:
         problem = Problem("name", _("There is a template of this name already."))
         return _form(request, typed, problem, status=409)

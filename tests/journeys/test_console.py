@@ -158,7 +158,7 @@ def test_paper_is_permitted_and_withdrawn(demo: Demo, context: BrowserContext) -
     page.goto(f"/en/console/compose?incident={incident_id}")
     page.locator("summary", has_text="Fallback procedure").click()
     page.locator("#fallback").select_option("permitted")
-    page.locator("#fallback_for").select_option("NCTS2")
+    page.locator("[name=fallback_for][value=NCTS2]").check()
     page.locator("#fallback_en").fill("Use the paper form.")
     page.locator("button[value=preview]").click()
     expect(page.locator("#preview")).to_be_visible()

@@ -28,6 +28,7 @@ from statuspage.kernel.accounts import (
     signed_in,
     start_session,
 )
+from statuspage.kernel.authority import within
 from statuspage.kernel.errors import Conflict, Error, Forbidden, Invalid, NotFound, TooMany, Unavailable
 from statuspage.kernel.house import House
 
@@ -300,8 +301,10 @@ async def test_a_page_asks_for_a_role(
 
 async def test_a_role_for_a_group_opens_what_is_that_groups_alone(house: House) -> None:
     async def page(request: Request) -> Response:
-        user = await web.require(request, Role.OPERATOR, request.query_params.get("group"))
-        return PlainTextResponse(user.login)
+        user = await web.require(request, Role.OPERATOR, somewhere="group" in request.query_params)
+        groups = request.query_params.getlist("group")
+        verb = within(user, Role.OPERATOR, lambda _session: groups, lambda _session: user.login)
+        return PlainTextResponse(await house.db.run(verb) if groups else user.login)
 
     app = Starlette(routes=[Route("/page", page)], exception_handlers=web.EXCEPTION_HANDLERS)
     app.state.house = house
@@ -313,9 +316,14 @@ async def test_a_role_for_a_group_opens_what_is_that_groups_alone(house: House) 
         client.cookies.set(web.COOKIE, token)
         statuses = [
             (await client.get(path)).status_code
-            for path in ("/page?group=transit", "/page?group=excise", "/page")
+            for path in (
+                "/page?group=transit",
+                "/page?group=transit&group=excise",
+                "/page?group=excise",
+                "/page",
+            )
         ]
-    assert statuses == [200, 403, 403]
+    assert statuses == [200, 403, 403, 403]
 
 
 async def test_a_session_in_use_is_noted_no_more_often_than_needed(

@@ -236,6 +236,8 @@
   if (!("seq" in main.dataset)) return;
   setInterval(() => { times(); age(); }, 30000);
   setTimeout(age, 5000);
+  // The board shows more than what is published: checks and queues have no event of their own.
+  if (main.dataset.every) setInterval(() => { if (!document.hidden) refresh(1); }, main.dataset.every * 1000);
   connect();
   document.addEventListener("visibilitychange", () => { if (!document.hidden) { times(); age(); connect(); } });
   addEventListener("online", connect);

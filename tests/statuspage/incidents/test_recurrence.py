@@ -296,5 +296,5 @@ def test_a_forecast_ends_with_its_rule_and_where_no_clock_changes() -> None:
 def test_what_is_refused_can_be_said_in_another_language() -> None:
     with pytest.raises(Invalid) as refused:
         rule("FREQ=DAILY;{x}=1")
-    assert refused.value.message.format(**refused.value.values) == refused.value.reason
+    assert refused.value.message % refused.value.values == refused.value.reason
     assert refused.value.values["part"] == "{X}=1"

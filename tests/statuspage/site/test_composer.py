@@ -8,7 +8,9 @@ from sqlalchemy import select
 
 from statuspage.incidents import acts, catalogue, fallbacks, incidents, services
 from statuspage.incidents.acts import ActState
-from statuspage.incidents.rules import ServiceStatus
+from statuspage.incidents.details import Details, NewHandling
+from statuspage.incidents.fallbacks import NewFallback
+from statuspage.incidents.rules import FallbackState, MessageHandling, ServiceStatus
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Act, Handling, Notice, NoticeService, Template, Update
 from statuspage.kernel import clock, config
@@ -132,6 +134,54 @@ async def test_everything_that_the_form_says_is_published(house: House) -> None:
         "Transit declaration",
         "permitted",
     )
+
+
+async def test_paper_is_permitted_for_several_services_with_one_publication(house: House) -> None:
+    several = {**EVERYTHING, "fallback_for": ["NCTS2|Transit declaration", "CRPA"], "unaffected": ["OSOZ2"]}
+    async with officer(house) as anna:
+        page = (await anna.compose("", **several, do="preview")).text
+        assert fields_of(page, "/console/compose")["fallback_for"] == several["fallback_for"]
+        assert (await anna.compose("", **several, do="publish")).status_code == 303
+    (notice,) = notices(house)
+    declared = house.db.read_now(fallbacks.listed, notice.id)
+    assert sorted((f.function, f.reference) for f in declared) == [
+        ("", "AW/1"),
+        ("Transit declaration", "AW/1"),
+    ]
+    assert len(updates(house)) == 1
+
+
+async def test_an_edit_drops_nothing_that_the_form_cannot_show(house: House) -> None:
+    """A program may write a draft with two different declarations; the form has room for one."""
+    content = acts.Content(
+        acts.ActKind.OPEN,
+        name=Text("Awaria", "Outage"),
+        text=Text("Treść", "Words"),
+        services={"NCTS2": ServiceStatus.MAJOR_OUTAGE, "CRPA": ServiceStatus.MAJOR_OUTAGE},
+        details=Details(
+            handlings=[
+                NewHandling(MessageHandling.KEPT, "NCTS2"),
+                NewHandling(MessageHandling.RESEND, "CRPA"),
+            ]
+        ),
+        fallbacks=[
+            NewFallback("NCTS2", FallbackState.PERMITTED, reference="AW/1"),
+            NewFallback("CRPA", FallbackState.NOT_NEEDED),
+        ],
+    )
+    act = house.db.run_now(acts.write, content, by="api:gateway", now=clock.now())
+    async with officer(house) as anna:
+        page = (await anna.get(f"/console/compose?act={act.id}")).text
+        assert "says more than the form can show" in page
+        assert (await anna.send(page, "/console/compose", title_en="Outage!", do="save")).status_code == 303
+        kept = acts.content_of(house.db.read_now(acts.get_open, act.id, to_change=False))
+        assert kept.name.en == "Outage!"
+        assert [f.service for f in kept.fallbacks] == ["NCTS2", "CRPA"]
+        assert [h.service for h in kept.details.handlings or ()] == ["NCTS2", "CRPA"]
+        page = (await anna.get(f"/console/compose?act={act.id}")).text
+        assert (await anna.send(page, "/console/compose", do="publish")).status_code == 303
+    (notice,) = notices(house)
+    assert {f.state for f in house.db.read_now(fallbacks.listed, notice.id)} == {"permitted", "not_needed"}
 
 
 @pytest.mark.parametrize(

@@ -77,12 +77,12 @@ def test_plain_controls_make_a_rule(typed: dict[str, str], rule: str) -> None:
     ("typed", "field", "said"),
     [
         ({"repeat": "hourly"}, "repeat", "Choose one of the list."),
-        ({"repeat": "daily", "interval": "0"}, "interval", "Write a whole number from 1 to {most}."),
-        ({"repeat": "daily", "interval": "100"}, "interval", "Write a whole number from 1 to {most}."),
+        ({"repeat": "daily", "interval": "0"}, "interval", "Write a whole number from 1 to %(most)s."),
+        ({"repeat": "daily", "interval": "100"}, "interval", "Write a whole number from 1 to %(most)s."),
         (
             {"repeat": "daily", "ending": "count", "count": "²"},
             "count",
-            "Write a whole number from 1 to {most}.",
+            "Write a whole number from 1 to %(most)s.",
         ),
         ({"repeat": "daily", "ending": "until", "until": "soon"}, "until", "Write the day as 2026-11-23."),
         (
@@ -99,9 +99,9 @@ def test_plain_controls_make_a_rule(typed: dict[str, str], rule: str) -> None:
         (
             {"repeat": "rule", "rule": "FREQ=HOURLY"},
             "rule",
-            "FREQ has to be one of {known}; nothing finer than daily",
+            "FREQ has to be one of %(known)s; nothing finer than daily",
         ),
-        ({"repeat": "rule", "rule": "x{y}"}, "rule", '"{part}" is not known here; known are {known}'),
+        ({"repeat": "rule", "rule": "x{y}"}, "rule", '"%(part)s" is not known here; known are %(known)s'),
         (
             {"repeat": "rule", "rule": "FREQ=DAILY;COUNT=2", "ending": "until", "until": "2026-12-31"},
             "rule",
@@ -110,12 +110,12 @@ def test_plain_controls_make_a_rule(typed: dict[str, str], rule: str) -> None:
         (
             {"repeat": "daily", "zone": "Europe/Atlantis"},
             "zone",
-            '"{zone}" is not an IANA time zone such as Europe/Warsaw',
+            '"%(zone)s" is not an IANA time zone such as Europe/Warsaw',
         ),
         (
             {"repeat": "daily", "ends_at": "2026-10-05T01:00"},
             "ends_at",
-            "the work of {before} lasts into the next one, of {after}",
+            "the work of %(before)s lasts into the next one, of %(after)s",
         ),
         ({"repeat": "daily", "ends_at": "2026-10-03T22:00"}, "ends_at", "must come after the start"),
         ({"repeat": "daily", "begins_at": ""}, "begins_at", "Say when."),
@@ -133,7 +133,7 @@ def test_plain_controls_make_a_rule(typed: dict[str, str], rule: str) -> None:
                 "ends_at": "2026-11-03T23:00",
             },
             "repeat",
-            "{rule} never comes true",
+            "%(rule)s never comes true",
         ),
     ],
 )
