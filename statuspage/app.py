@@ -183,6 +183,7 @@ class Application:
                 monitors=monitors.board.lines,
                 audience=notifiers.broadcasts.count_audience,
                 mailing=notifiers.preview.mailing,
+                told=notifiers.preview.told,
             )
             routes += [
                 *live.routes(self.live),

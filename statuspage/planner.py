@@ -134,6 +134,7 @@ def _print_preview(new: "NewMaintenance", rule: "Recurrence | None", place: Plac
     from statuspage.incidents import maintenance as verbs
     from statuspage.incidents import recurrence
     from statuspage.incidents.announcement import Window
+    from statuspage.incidents.planned_words import REMARKS
 
     at = now()
     if rule is None:
@@ -145,18 +146,10 @@ def _print_preview(new: "NewMaintenance", rule: "Recurrence | None", place: Plac
     for one in found:
         begin, end = one.begins_at.astimezone(zone), one.ends_at.astimezone(zone)
         is_late = one.begins_at - at < place.announce_ahead
-        remarks = [_REMARKS[remark] for remark in one.remarks]
+        remarks = [REMARKS[remark] for remark in one.remarks]
         remarks += ["announced too late: does not count as announced unavailability"] if is_late else []
         said = f"  {'; '.join(remarks)}" if remarks else ""
         click.echo(f"{begin:%a %Y-%m-%dT%H:%M%z}  {end:%a %Y-%m-%dT%H:%M%z}{said}")
-
-
-_REMARKS = {
-    "skipped": "that hour is skipped when the clocks go forward: it begins when they have",
-    "twice": "that hour comes twice when the clocks go back: it begins in the first",
-    "longer": "ends later by the clock, which goes forward meanwhile",
-    "shorter": "ends earlier by the clock, which goes back meanwhile",
-}
 
 
 def _begin_series(carrier: Carrier, new: "NewMaintenance", rule: "Recurrence") -> str:

@@ -1,13 +1,29 @@
-"""What page, mails and feeds say of planned work in the same words: how early it was announced."""
+"""What page, mails, feeds and officers' tools say of planned work in the same words: how early it was announced, and
+what the clocks do to it.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
 
 from statuspage.incidents.announcement import Announcement, Window
+from statuspage.incidents.recurrence import Remark
 from statuspage.kernel.i18n import Catalogues
 
 _HOUR = timedelta(hours=1)
 _IN_HOURS = timedelta(days=3)  # shorter stretches are said in hours: the rule is "48 hours", not "2 days"
+
+
+def _(message: str) -> str:
+    """Marks a message for translation."""
+    return message
+
+
+REMARKS = {
+    Remark.SKIPPED: _("that hour is skipped when the clocks go forward: it begins when they have"),
+    Remark.TWICE: _("that hour comes twice when the clocks go back: it begins in the first"),
+    Remark.LONGER: _("ends later by the clock, which goes forward meanwhile"),
+    Remark.SHORTER: _("ends earlier by the clock, which goes back meanwhile"),
+}
 
 
 def announcement(
@@ -53,8 +69,3 @@ def length(duration: timedelta, catalogues: Catalogues, language: str) -> str:
         return catalogues.ngettext(language, "%(num)s hour", "%(num)s hours", n) % {"num": n}
     n = duration // timedelta(minutes=1)
     return catalogues.ngettext(language, "%(num)s minute", "%(num)s minutes", n) % {"num": n}
-
-
-def _(message: str) -> str:
-    """Marks a message for translation."""
-    return message

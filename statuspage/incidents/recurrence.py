@@ -23,6 +23,14 @@ _CALENDAR_CYCLE = 400  # years after which dates fall on the same weekdays again
 _LAST_YEAR = 9999
 _LAST_USED = 9900  # later ones could end after the calendar does
 
+_FORECAST = timedelta(days=400)  # a year and a little: each change of the clocks comes in it
+
+
+def _(message: str) -> str:
+    """Marks a message for translation."""
+    return message
+
+
 _DAY = "(?:MO|TU|WE|TH|FR|SA|SU)"
 
 
@@ -70,6 +78,14 @@ class Occurrence:
 
 
 @dataclass(frozen=True, slots=True)
+class Coming:
+    """An occurrence that lies ahead."""
+
+    number: int  # 1: the next one
+    occurrence: Occurrence
+
+
+@dataclass(frozen=True, slots=True)
 class Recurrence:
     """A rule that `parse` has found good."""
 
@@ -84,7 +100,9 @@ def zone_named(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise Invalid("zone", f'"{name}" is not an IANA time zone such as Europe/Warsaw') from None
+        raise Invalid(
+            "zone", _('"%(zone)s" is not an IANA time zone such as Europe/Warsaw'), zone=name
+        ) from None
 
 
 def parse(rule: str, *, zone: str, begins_local: datetime, duration: timedelta) -> Recurrence:
@@ -102,10 +120,11 @@ def parse(rule: str, *, zone: str, begins_local: datetime, duration: timedelta) 
         duration,
     )
     if not _ever_comes_true(found):
-        raise Invalid("repeat", f"{found.rule} never comes true")
+        raise Invalid("repeat", _("%(rule)s never comes true"), rule=found.rule)
     for before, after in pairwise(islice(occurrences(found), _LOOKED_AT)):
         if before.ends_at > after.begins_at:
-            raise Invalid("end", f"the work of {before.key} lasts into the next one, of {after.key}")
+            message = _("the work of %(before)s lasts into the next one, of %(after)s")
+            raise Invalid("end", message, before=before.key, after=after.key)
     return found
 
 
@@ -122,6 +141,27 @@ def occurrences(recurrence: Recurrence) -> Iterator[Occurrence]:
 def preview(recurrence: Recurrence, count: int, *, after: datetime) -> tuple[Occurrence, ...]:
     """The next `count` occurrences that begin after an instant."""
     return tuple(islice((o for o in occurrences(recurrence) if o.begins_at > after), count))
+
+
+def forecast(recurrence: Recurrence, count: int, *, after: datetime) -> tuple[Coming, ...]:
+    """The next `count` occurrences, and those at each change of the clocks in the coming 400 days.
+
+    Those are the ones with remarks, and the last before and the first after the change.
+    """
+    coming: list[Coming] = []
+    for number, found in enumerate((o for o in occurrences(recurrence) if o.begins_at > after), start=1):
+        if number > count and found.begins_at > after + _FORECAST:
+            break
+        coming.append(Coming(number, found))
+    shown = {one.number for one in coming if one.number <= count or one.occurrence.remarks}
+    for one, other in pairwise(coming):
+        if _offset(one, recurrence.zone) != _offset(other, recurrence.zone):
+            shown |= {one.number, other.number}
+    return tuple(one for one in coming if one.number in shown)
+
+
+def _offset(one: Coming, zone: ZoneInfo) -> timedelta | None:
+    return one.occurrence.begins_at.astimezone(zone).utcoffset()
 
 
 def occurrence(recurrence: Recurrence, local: datetime) -> Occurrence:
@@ -165,11 +205,12 @@ def _split(rule: str) -> dict[str, str]:
     text = rule.strip().upper().removeprefix("RRULE:").rstrip(";")
     parts: dict[str, str] = {}
     for part in text.split(";"):
-        name, _, value = part.partition("=")
+        name, _separator, value = part.partition("=")
         if name not in _PARTS:
-            raise Invalid("repeat", f'"{part}" is not known here; known are {", ".join(_PARTS)}')
+            message = _('"%(part)s" is not known here; known are %(known)s')
+            raise Invalid("repeat", message, part=part, known=", ".join(_PARTS))
         if name in parts:
-            raise Invalid("repeat", f"{name} stands in it twice")
+            raise Invalid("repeat", _("%(part)s stands in it twice"), part=name)
         parts[name] = value
     return parts
 
@@ -177,17 +218,21 @@ def _split(rule: str) -> dict[str, str]:
 def _check_parts(parts: Mapping[str, str]) -> None:
     frequency = parts.get("FREQ", "")
     if frequency not in FREQUENCIES:
-        raise Invalid("repeat", f"FREQ has to be one of {', '.join(FREQUENCIES)}; nothing finer than daily")
+        message = _("FREQ has to be one of %(known)s; nothing finer than daily")
+        raise Invalid("repeat", message, known=", ".join(FREQUENCIES))
     for name, value in parts.items():
         if not re.fullmatch(_PARTS[name], value, re.ASCII):
-            raise Invalid("repeat", f"{name}={value} is not what RFC 5545 expects, or out of bounds")
+            message = _("%(part)s is not what RFC 5545 expects, or out of bounds")
+            raise Invalid("repeat", message, part=f"{name}={value}")
     if "COUNT" in parts and "UNTIL" in parts:
-        raise Invalid("repeat", "COUNT and UNTIL exclude each other")
+        raise Invalid("repeat", _("COUNT and UNTIL exclude each other"))
     if frequency in ("DAILY", "WEEKLY") and re.search(r"\d", parts.get("BYDAY", "")):
-        raise Invalid("repeat", f"BYDAY={parts['BYDAY']}: numbered weekdays need FREQ=MONTHLY or YEARLY")
+        message = _("%(part)s: numbered weekdays need FREQ=MONTHLY or YEARLY")
+        raise Invalid("repeat", message, part=f"BYDAY={parts['BYDAY']}")
     times = [len(set(parts[name].split(","))) for name in ("BYHOUR", "BYMINUTE") if name in parts]
     if (a_day := times[0] * times[-1] if len(times) == 2 else sum(times)) > MAX_A_DAY:
-        raise Invalid("repeat", f"makes {a_day} occurrences a day; at most {MAX_A_DAY} are allowed")
+        message = _("makes %(count)s occurrences a day; at most %(most)s are allowed")
+        raise Invalid("repeat", message, count=a_day, most=MAX_A_DAY)
 
 
 def _until(text: str, zone: ZoneInfo) -> datetime:
@@ -200,7 +245,7 @@ def _until(text: str, zone: ZoneInfo) -> datetime:
             return datetime.strptime(text, "%Y%m%dT%H%M%S")  # noqa: DTZ007 - local on purpose
         return datetime.combine(datetime.strptime(text, "%Y%m%d"), time.max)  # noqa: DTZ007
     except ValueError:
-        raise Invalid("repeat", f"UNTIL={text} is not a date of the calendar") from None
+        raise Invalid("repeat", _("UNTIL=%(until)s is not a date of the calendar"), until=text) from None
 
 
 def _rule(recurrence: Recurrence, begins_local: datetime) -> rrule:
@@ -208,9 +253,11 @@ def _rule(recurrence: Recurrence, begins_local: datetime) -> rrule:
     try:
         found = rrulestr(text, dtstart=begins_local)
     except (ValueError, TypeError) as error:
-        raise Invalid("repeat", f"{recurrence.rule} cannot be read: {error}") from None
+        raise Invalid(
+            "repeat", _("%(rule)s cannot be read: %(error)s"), rule=recurrence.rule, error=error
+        ) from None
     if not isinstance(found, rrule):
-        raise Invalid("repeat", "write one rule")
+        raise Invalid("repeat", _("write one rule"))
     return found
 
 

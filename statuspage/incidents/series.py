@@ -179,6 +179,12 @@ def recurrence_of(series: Series) -> Recurrence:
     )
 
 
+def announced(session: Session, series_id: str) -> Sequence[Notice]:
+    """The occurrences that were announced, soonest first, whatever became of them."""
+    query = select(Notice).where(Notice.series_id == series_id)
+    return session.scalars(query.order_by(Notice.scheduled_for)).all()
+
+
 def listed(session: Session) -> Sequence[Series]:
     """Every series, newest first."""
     return session.scalars(select(Series).order_by(Series.created_at.desc())).all()

@@ -66,6 +66,8 @@ MonitorSource = Callable[[Session, datetime, str | None], Mapping[str, Sequence[
 AudienceSource = Callable[[Session, Sequence[str]], int]
 # What the newest event of this notice sends.
 MailingSource = Callable[[Session, "House", str], Mailing]
+# How many have been told of this notice, by language.
+ToldSource = Callable[[Session, str], Mapping[str, int]]
 
 
 def _no_monitors(_session: Session, _now: datetime, _code: str | None) -> Mapping[str, Sequence[MonitorLine]]:
@@ -80,6 +82,10 @@ def _nothing(_session: Session, _house: "House", _notice_id: str) -> Mailing:
     return Mailing(0, {})
 
 
+def _none_told(_session: Session, _notice_id: str) -> Mapping[str, int]:
+    return {}
+
+
 @dataclass(frozen=True, slots=True)
 class Parts:
     """All that the console is handed. Where a room is missing, its part is empty."""
@@ -88,3 +94,4 @@ class Parts:
     monitors: MonitorSource = _no_monitors
     audience: AudienceSource = _nobody
     mailing: MailingSource = _nothing
+    told: ToldSource = _none_told

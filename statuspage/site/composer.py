@@ -1,13 +1,11 @@
 """The composer: one form from an alarm to a published update, in both languages, with a preview of page and mail."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from urllib.parse import urlencode
 
-from markupsafe import Markup
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,9 +13,6 @@ from starlette.routing import BaseRoute, Route
 
 from statuspage.incidents import acts, areas
 from statuspage.incidents.acts import ActKind, Content, SecondNeeded
-from statuspage.incidents.notice_views import notice_views
-from statuspage.incidents.rules import Impact
-from statuspage.incidents.snapshot import NoticeView, PageSnapshot
 from statuspage.incidents.tables import Act
 from statuspage.kernel import clock, config, web
 from statuspage.kernel.accounts import Role
@@ -25,7 +20,7 @@ from statuspage.kernel.authority import OutOfArea, within
 from statuspage.kernel.errors import Conflict, Error, Invalid
 from statuspage.kernel.house import House
 from statuspage.kernel.i18n import LANGUAGES
-from statuspage.kernel.panels import Mailing, Parts
+from statuspage.kernel.panels import Parts
 from statuspage.site.composition import (
     Problem,
     Reader,
@@ -35,19 +30,8 @@ from statuspage.site.composition import (
     problem_of,
     with_beyond,
 )
+from statuspage.site.rehearsal import Preview, is_more_than_said, rehearse
 from statuspage.site.situations import CHOICES, Said, Situation, propose, read_situation
-from statuspage.site.views import View
-
-# A form is asked again where so many more would be told than its button said.
-_MORE = 10
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """What would be seen and sent."""
-
-    cards: Mapping[str, Markup]  # by language
-    mailing: Mailing
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +47,8 @@ class Look:
     out_of_area: Sequence[str] = ()  # groups for which the role is lacking
 
 
-class _Undo(Exception):
-    """Ends a rehearsal: nothing of it is kept."""
+class _More(Exception):
+    """More would be told than the button said: nothing was published."""
 
 
 def routes(parts: Parts) -> list[BaseRoute]:
@@ -131,7 +115,7 @@ async def _take(request: Request, parts: Parts) -> Response:
             case _:
                 preview = await _rehearse(house, parts, content, typed, by=user.login, now=now)
                 return await _show(request, parts, situation, typed, Look(preview=preview))
-    except _Undo:
+    except _More:
         return await _show(request, parts, situation, typed, Look(recount=True), status=409)
     except Invalid as error:
         return await _show(request, parts, situation, typed, Look([problem_of(error)]), status=422)
@@ -169,12 +153,10 @@ async def _show_conflict(
 def _is_more_than_said(
     parts: Parts, situation: Situation, content: Content, typed: Typed, session: Session
 ) -> bool:
-    """Whether notably more would be told than the button said: an operator's slip is asked about (abuse case 34)."""
     if not content.deliver:
         return False
-    said = int(typed("told")) if typed("told").isdecimal() else 0
     count = parts.audience(session, situation.ids(list(content.services)))
-    return count > max(said + _MORE, said * 1.05)
+    return is_more_than_said(count, typed("told"))
 
 
 def _keep(session: Session, content: Content, typed: Typed, *, by: str, now: datetime) -> Act:
@@ -198,11 +180,11 @@ def _publish(
     now: datetime,
     policy: config.Incidents,
 ) -> str:
-    """Raises _Undo where more would be told than was said; what is wrong comes before that."""
+    """Raises _More where more would be told than was said; what is wrong comes before that."""
     act = _keep(session, content, typed, by=by, now=now)
     notice = acts.perform(session, act.id, by=by, now=now, policy=policy, break_glass=typed("break_glass"))
     if is_too_many(session):
-        raise _Undo
+        raise _More
     return notice.id
 
 
@@ -210,43 +192,21 @@ async def _rehearse(
     house: House, parts: Parts, content: Content, typed: Typed, *, by: str, now: datetime
 ) -> Preview:
     def act(session: Session) -> str:
-        return _keep(session, content, typed, by=by, now=now).id
+        return _perform(session, _keep(session, content, typed, by=by, now=now).id, house, by=by, now=now)
 
-    return await _rehearsed(house, parts, act, by=by, now=now)
+    return await rehearse(house, parts, act, now=now)
 
 
 async def rehearse_act(house: House, parts: Parts, act_id: str, *, by: str, now: datetime) -> Preview:
     """What an act would publish and send. Raises what publishing it would."""
-    return await _rehearsed(house, parts, lambda _session: act_id, by=by, now=now)
+    return await rehearse(
+        house, parts, lambda session: _perform(session, act_id, house, by=by, now=now), now=now
+    )
 
 
-async def _rehearsed(
-    house: House, parts: Parts, act: Callable[[Session], str], *, by: str, now: datetime
-) -> Preview:
-    """Do it, look at it, and undo it: what is shown is what will be."""
-    seen: list[tuple[NoticeView, Mailing]] = []
-
-    def rehearsal(session: Session) -> None:
-        seen.clear()
-        policy = house.settings.incidents
-        notice = acts.perform(session, act(session), by=by, now=now, policy=policy, break_glass="a rehearsal")
-        session.flush()
-        (view,) = notice_views(session, [notice.id])
-        seen.append((view, parts.mailing(session, house, notice.id)))
-        raise _Undo
-
-    with suppress(_Undo):
-        await house.db.run(rehearsal)
-    view, mailing = seen[0]
-    return Preview({language: card(house, view, language, now) for language in LANGUAGES}, mailing)
-
-
-def card(house: House, notice: NoticeView, language: str, now: datetime) -> Markup:
-    """A notice as its readers would see it."""
-    nothing = PageSnapshot(0, now, now, Impact.NONE, (), (), ())
-    view = View(nothing, language, house, now)
-    html = view.page("/", "console/preview.html", card=view.card(notice))
-    return Markup(html)  # noqa: S704 - a template of ours, escaped there
+def _perform(session: Session, act_id: str, house: House, *, by: str, now: datetime) -> str:
+    policy = house.settings.incidents
+    return acts.perform(session, act_id, by=by, now=now, policy=policy, break_glass="a rehearsal").id
 
 
 async def _show(

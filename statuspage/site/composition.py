@@ -77,6 +77,12 @@ _LABELS = {
     "name": _("Name of the template"),
     "position": _("Order"),
     "into": _("Part of"),
+    "repeat": _("Repeats"),
+    "interval": _("Every how many days, weeks or months"),
+    "rule": _("A rule of one's own"),
+    "zone": _("Time zone"),
+    "count": _("How many times"),
+    "part": _("Services to take out"),
 }
 
 

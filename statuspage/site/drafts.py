@@ -19,8 +19,9 @@ from statuspage.kernel.errors import Conflict, Error, Invalid, NotFound
 from statuspage.kernel.i18n import LANGUAGES
 from statuspage.kernel.localtime import NoSuchTime, read_local
 from statuspage.kernel.panels import Parts
-from statuspage.site.composer import Preview, rehearse_act
+from statuspage.site.composer import rehearse_act
 from statuspage.site.composition import Problem, Typed, label_of, problem_of
+from statuspage.site.rehearsal import Preview
 
 
 def routes(parts: Parts) -> list[BaseRoute]:

@@ -87,7 +87,7 @@ def ics(
     calendar.add("version", "2.0")
     calendar.add("x-wr-calname", _title(place, service))
     calendar.add("x-wr-timezone", page.time_zone)
-    parts = [_event(notice, place) for notice in _about(service, snapshot.maintenances)[:NEWEST]]
+    parts = [_event(notice, place) for notice in _in_calendar(_about(service, snapshot.maintenances))]
     for notice in _about(service, snapshot.incidents)[:NEWEST]:
         parts += [_deadline(notice, f, place) for f in notice.current_fallbacks if f.enter_by is not None]
     head, end, tail = calendar.to_ical().partition(b"END:VCALENDAR")
@@ -145,6 +145,12 @@ def _about(service: ServiceView | None, notices: Sequence[NoticeView]) -> Sequen
     if service is None:
         return notices
     return [n for n in notices if any(affected.code == service.code for affected in n.affected)]
+
+
+def _in_calendar(notices: Sequence[NoticeView]) -> Sequence[NoticeView]:
+    """All that is ahead: work that recurs must not push tomorrow's out. Of what is over, the newest."""
+    kept = {notice.id for notice in [n for n in notices if not n.is_open][:NEWEST]}
+    return [notice for notice in notices if notice.is_open or notice.id in kept]
 
 
 def _feed(
@@ -245,7 +251,7 @@ def _utc() -> bytes:
     return bytes(Timezone.from_tzid("UTC").to_ical())
 
 
-@lru_cache(maxsize=4 * NEWEST)  # making one takes 2 ms, and most are the same in the next snapshot
+@lru_cache(maxsize=16 * NEWEST)  # making one takes 2 ms, and most are the same in the next snapshot
 def _event(notice: NoticeView, place: Place) -> bytes:
     """Planned work as an event; a new version replaces the old one by UID and SEQUENCE (RFC 5546)."""
     language = place.language

@@ -255,3 +255,51 @@ def test_an_ordinary_time_is_the_instant_the_clock_says(name: str) -> None:
     zone = ZoneInfo(name)
     noon = datetime(2026, 6, 1, 12, 0)  # noqa: DTZ001
     assert instant(noon, zone).astimezone(zone).replace(tzinfo=None) == noon
+
+
+def numbers(text: str, count: int, after: datetime, **more: object) -> list[tuple[int, str]]:
+    found = recurrence.forecast(rule(text, **more), count, after=after)  # type: ignore[arg-type]
+    return [(one.number, one.occurrence.key[:10]) for one in found]
+
+
+def test_a_forecast_holds_the_next_ones_and_those_around_each_change_of_the_clocks() -> None:
+    after = datetime(2026, 1, 6, tzinfo=UTC)
+    assert numbers("FREQ=DAILY", 3, after) == [
+        (1, "2026-01-06"),
+        (2, "2026-01-07"),
+        (3, "2026-01-08"),
+        (82, "2026-03-28"),  # the last before
+        (83, "2026-03-29"),  # skipped
+        (293, "2026-10-25"),  # comes twice, and is the last before
+        (294, "2026-10-26"),  # the first after
+    ]
+
+
+def test_a_forecast_of_work_by_day_still_shows_when_the_offset_changes() -> None:
+    noon = START.replace(hour=12)
+    found = numbers("FREQ=WEEKLY", 1, datetime(2026, 1, 6, tzinfo=UTC), begins=noon)
+    assert found == [
+        (1, "2026-01-12"),
+        (11, "2026-03-23"),
+        (12, "2026-03-30"),
+        (41, "2026-10-19"),
+        (42, "2026-10-26"),
+    ]
+
+
+def test_a_forecast_is_as_long_as_was_asked_for_also_where_that_takes_years() -> None:
+    found = recurrence.forecast(rule("FREQ=YEARLY"), 8, after=datetime(2026, 1, 6, tzinfo=UTC))
+    assert [one.number for one in found] == list(range(1, 9))
+
+
+def test_a_forecast_ends_with_its_rule_and_where_no_clock_changes() -> None:
+    after = datetime(2026, 1, 6, tzinfo=UTC)
+    assert [n for n, _day in numbers("FREQ=DAILY;COUNT=4", 8, after)] == [1, 2, 3]
+    assert [n for n, _day in numbers("FREQ=DAILY", 2, after, zone="Asia/Tokyo")] == [1, 2]
+
+
+def test_what_is_refused_can_be_said_in_another_language() -> None:
+    with pytest.raises(Invalid) as refused:
+        rule("FREQ=DAILY;{x}=1")
+    assert refused.value.message % refused.value.values == refused.value.reason
+    assert refused.value.values["part"] == "{X}=1"

@@ -7,11 +7,23 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select
 
-from statuspage.incidents import acts, catalogue, fallbacks, incidents, overrides, services
+from statuspage.incidents import (
+    acts,
+    catalogue,
+    fallbacks,
+    incidents,
+    maintenance,
+    overrides,
+    recurrence,
+    series,
+    services,
+)
 from statuspage.incidents.acts import ActKind, Content
 from statuspage.incidents.fallbacks import NewFallback
 from statuspage.incidents.incidents import NewIncident
+from statuspage.incidents.maintenance import NewMaintenance
 from statuspage.incidents.rules import FallbackState, ServiceStatus
+from statuspage.incidents.series import NewSeries
 from statuspage.incidents.snapshot import Text
 from statuspage.incidents.tables import Act, Fallback, Notice, Override, Update
 from statuspage.kernel import accounts, clock
@@ -200,3 +212,70 @@ async def test_duty_is_for_every_operator_and_not_for_viewers(house: House) -> N
         assert (await anna.send(page, "/console/duty", hours="8")).status_code == 303
     async with officer(house, "vera", Role.VIEWER) as vera:
         assert await post(vera, "/console/duty", hours="8") == 403
+
+
+def scheduled(house: House, *codes: str) -> Notice:
+    begin = clock.now() + timedelta(hours=2)
+    new = NewMaintenance(Text("Prace", "Work"), TEXT, codes, begin, begin + timedelta(hours=1))
+    policy = house.settings.incidents
+    return house.db.run_now(maintenance.schedule, new, by="jan", now=clock.now(), policy=policy)
+
+
+@pytest.mark.parametrize(("codes", "status"), [([MINE], 303), ([THEIRS], 403), ([MINE, THEIRS], 403)])
+async def test_planned_work_is_announced_for_ones_own_services(
+    house: House, codes: list[str], status: int
+) -> None:
+    place, zone = "/console/maintenance/new", house.settings.zone
+    begin = clock.now() + timedelta(days=3)
+    async with transit_officer(house) as anna:
+        preview = await anna.send(
+            (await anna.get(place)).text,
+            place,
+            title_en="Work",
+            text_en="Words",
+            service=codes,
+            begins_at=write_local(begin, zone),
+            ends_at=write_local(begin + timedelta(hours=1), zone),
+            do="preview",
+        )
+        assert preview.status_code == 200
+        answer = await anna.send(preview.text, place, do="announce")
+        assert answer.status_code == status
+        if status == 403:
+            assert "does not cover these groups of services: excise" in answer.text
+            assert fields_of(answer.text, place)["text_en"] == ["Words"]
+    assert count(house, Notice) == (status == 303)
+
+
+@pytest.mark.parametrize(("codes", "status"), [([MINE], 303), ([THEIRS], 403), ([MINE, THEIRS], 403)])
+async def test_planned_work_is_changed_by_who_has_the_role_for_all_of_it(
+    house: House, codes: list[str], status: int
+) -> None:
+    work = scheduled(house, *codes)
+    is_offered = status == 303
+    async with transit_officer(house) as anna:
+        listed = (await anna.get("/console/maintenance")).text
+        assert (f"/console/maintenance/{work.id}/begin" in listed) == is_offered
+        page = (await anna.get(f"/console/maintenance/{work.id}")).text
+        assert ("What you can do" in page) == is_offered
+        path = f"/console/maintenance/{work.id}/begin"
+        assert await post(anna, path, version=str(work.version)) == status
+    assert (house.db.read_now(maintenance.get, work.id).status == "in_progress") == is_offered
+
+
+@pytest.mark.parametrize(("code", "status"), [(MINE, 303), (THEIRS, 403)])
+async def test_a_series_is_ended_by_who_has_the_role_for_all_of_it(
+    house: House, code: str, status: int
+) -> None:
+    begins = (clock.now() + timedelta(days=3)).replace(tzinfo=None)
+    rule = recurrence.parse(
+        "FREQ=WEEKLY", zone="Europe/Warsaw", begins_local=begins, duration=timedelta(hours=1)
+    )
+    new = NewSeries(Text("Prace", "Work"), TEXT, [code], rule)
+    policy = house.settings.incidents
+    made = house.db.run_now(series.create, new, by="jan", now=clock.now(), policy=policy)
+    path = f"/console/maintenance/series/{made.id}"
+    async with transit_officer(house) as anna:
+        assert ("End the series" in (await anna.get(path)).text) == (status == 303)
+        assert await post(anna, path, announced="leave") == status
+    assert (house.db.read_now(series.get, made.id).ended_at is not None) == (status == 303)

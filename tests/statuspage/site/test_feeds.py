@@ -1,6 +1,7 @@
 """The feeds as readers read them, and against the schema of their standard."""
 
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lxml import etree
 
+from statuspage.incidents.rules import MaintenanceStatus
 from statuspage.incidents.snapshot import NoticeView, PageSnapshot, Text
 from statuspage.kernel.config import Page
 from statuspage.site import feeds
@@ -242,6 +244,19 @@ def test_the_calendar_without_planned_work_still_has_a_component() -> None:
     calendar = icalendar.Calendar.from_ical(ics(snapshots.all_green()))
     assert events(ics(snapshots.all_green())) == []
     assert len(calendar.subcomponents) == 1
+
+
+def test_all_work_ahead_is_in_the_calendar_however_much_recurs() -> None:
+    def work(number: int, status: MaintenanceStatus, days: int) -> NoticeView:
+        return snapshots.maintenance(
+            f"{status[:2]}{number}", status, starts_at=snapshots.NOW + timedelta(days=days)
+        )
+
+    ahead = [work(n, MaintenanceStatus.SCHEDULED, n + 1) for n in range(feeds.NEWEST + 10)]
+    over = [work(n, MaintenanceStatus.COMPLETED, -n - 1) for n in range(feeds.NEWEST + 10)]
+    snapshot = snapshots.page(maintenances=(*reversed(ahead), *over))
+    found = {event["uid"].partition("@")[0] for event in events(ics(snapshot))}
+    assert found == {notice.id for notice in [*ahead, *over[: feeds.NEWEST]]}
 
 
 def test_calendar_lines_are_folded_and_end_as_the_rfc_says() -> None:
