@@ -148,7 +148,7 @@ def end(
     take_turns(session)
     series = get(session, series_id)
     if series.ended_at is not None:
-        raise Conflict(f"the series {series_id} has ended already")
+        raise Conflict("the series %(series)s has ended already", series=series_id)
     series.ended_at, series.ended_by = now, by
     called_off = [] if leave_announced else coming(session, [series_id])
     for number, notice in enumerate(called_off):
@@ -202,5 +202,5 @@ def get(session: Session, series_id: str) -> Series:
     """Raises NotFound."""
     series = session.get(Series, series_id)
     if series is None:
-        raise NotFound(f"there is no series {series_id}")
+        raise NotFound("there is no series %(series)s", series=series_id)
     return series

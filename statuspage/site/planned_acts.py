@@ -132,7 +132,7 @@ class Asked:
         begins_at = None if _minute(self.begins_at) == _minute(was.begins_at) else self.begins_at
         ends_at = None if _minute(self.ends_at) == _minute(was.ends_at) else self.ends_at
         if begins_at is None and ends_at is None:
-            raise Invalid("end", _("These are its times already; give others."))
+            raise Invalid("end", "These are its times already; give others.")
         notice = self._reschedule(session, begins_at, ends_at)
         after = notice.announcement
         if after is not None and not self.typed.has("late", self.late_mark):
@@ -170,7 +170,7 @@ def read(
 ) -> tuple[Asked, list[Problem]]:
     """Raises NotFound for what is no act."""
     if act not in _VERBS:
-        raise NotFound(f'"{act}" is nothing that can be done to planned work')
+        raise NotFound('"%(act)s" is nothing that can be done to planned work', act=act)
     reader = Reader(typed, house.settings.zone, now)
     text = reader.text(f"{act}_text", MAX_TEXT)
     reader.text("title", MAX_TITLE)

@@ -191,14 +191,14 @@ def _ended(
     session: Session, id: str, typed: Typed, text: Text, *, by: str, now: datetime, policy: config.Incidents
 ) -> None:
     if typed("announced") not in ("leave", "cancel"):
-        raise Invalid("announced", _("Choose one of the list."))
+        raise Invalid("announced", "Choose one of the list.")
     if not text.pl and not text.en:
         text = texts.MAINTENANCE_CANCELLED
     leave = typed("announced") == "leave"
     take_turns(session)
     ahead = [n for n in series.announced(session, id) if n.status == MaintenanceStatus.SCHEDULED]
     if not leave and typed("seen") != _mark(ahead):
-        raise Conflict(f"what is announced of the series {id} has changed")
+        raise Conflict("what is announced of the series %(series)s has changed", series=id)
     series.end(session, id, by=by, now=now, policy=policy, leave_announced=leave, text=text)
 
 
