@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 import monitors.history
+import tickets.attachments
 import tickets.requests
 from statuspage.incidents import acts, maintenance, overrides, reminders, series
 from statuspage.kernel import clock
@@ -35,6 +36,7 @@ class Calendar:
         scheduler.add_job(self._tell_faults(self._roll_up), "cron", minute="*/5", second=20)
         scheduler.add_job(self._tell_faults(self._forget), "cron", minute=40)
         scheduler.add_job(self._tell_faults(self._close_tickets), "cron", minute=50)
+        scheduler.add_job(self._tell_faults(self._sweep), "cron", minute=55)
         scheduler.add_job(self._tell_faults(self._plan), "cron", minute=5)
         scheduler.add_job(self._tell_faults(self._plan))  # what a standstill left undone
         scheduler.start()
@@ -77,6 +79,10 @@ class Calendar:
         is_more = True
         while is_more:
             is_more = await self._house.db.run(tickets.requests.close_resolved, now=clock.now()) > 0
+
+    async def _sweep(self) -> None:
+        data_dir = self._house.settings.data.dir
+        await self._house.db.run(tickets.attachments.sweep, data_dir=data_dir, now=clock.now())
 
     @staticmethod
     def _tell_faults(job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
