@@ -35,6 +35,7 @@ import notifiers.preview
 import notifiers.tables
 import notifiers.web
 import tickets.console
+import tickets.follow_pages
 import tickets.portal
 import tickets.requests
 import tickets.tables
@@ -77,6 +78,7 @@ from statuspage.site.publisher import Publisher
 from statuspage.site.static_site import write
 from statuspage.site.views import View
 from tickets.answers import Answers
+from tickets.scanning import Scanner
 
 log = structlog.get_logger(__name__)
 
@@ -198,6 +200,7 @@ class Application:
                 rest.mount(self.house, manage_operations()),
                 *notifiers.web.routes(),
                 *tickets.portal.routes(),
+                *tickets.follow_pages.routes(self.house.settings.tickets.attachment_bytes),
                 *tickets.console.routes(),
                 *self.extra_routes,
             ]
@@ -230,6 +233,7 @@ class Application:
         if self.dispatcher is not None:
             self.tasks["dispatcher"] = self.dispatcher.run
             self.tasks["answers"] = Answers(self.house).run
+            self.tasks["scanner"] = Scanner(self.house).run
             self.tasks["calendar"] = Calendar(self.house).run
 
     @asynccontextmanager

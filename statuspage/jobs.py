@@ -7,6 +7,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 import monitors.history
+import tickets.attachments
 import tickets.requests
 from statuspage.incidents import acts, maintenance, overrides, reminders, series
 from statuspage.kernel import clock, idempotency
@@ -36,6 +37,7 @@ class Calendar:
         scheduler.add_job(self._tell_faults(self._forget), "cron", minute=40)
         scheduler.add_job(self._tell_faults(self._close_tickets), "cron", minute=50)
         scheduler.add_job(self._tell_faults(self._forget_answers), "cron", minute=30)
+        scheduler.add_job(self._tell_faults(self._sweep), "cron", minute=55)
         scheduler.add_job(self._tell_faults(self._plan), "cron", minute=5)
         for job in (self._plan, self._forget_answers):  # what a standstill left undone
             scheduler.add_job(self._tell_faults(job))
@@ -82,6 +84,10 @@ class Calendar:
         is_more = True
         while is_more:
             is_more = await self._house.db.run(tickets.requests.close_resolved, now=clock.now()) > 0
+
+    async def _sweep(self) -> None:
+        data_dir = self._house.settings.data.dir
+        await self._house.db.run(tickets.attachments.sweep, data_dir=data_dir, now=clock.now())
 
     @staticmethod
     def _tell_faults(job: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:

@@ -74,6 +74,8 @@ EDGES = {
     "notifiers/web.py",
     "tickets/answers.py",
     "tickets/console.py",
+    "tickets/follow_pages.py",
+    "tickets/scanning.py",
     "tickets/portal.py",
 }
 # The demo invents a world, its clock included.

@@ -12,7 +12,7 @@ from statuspage.kernel import clock, web
 from statuspage.kernel.accounts import Role, SignedIn
 from statuspage.kernel.errors import Conflict, Invalid
 from statuspage.kernel.panels import Panel
-from tickets import links, requests, rules
+from tickets import attachments, follow_pages, links, requests, rules
 from tickets.requests import Filter
 from tickets.rules import How, State
 
@@ -46,6 +46,7 @@ def routes() -> list[BaseRoute]:
         Route("/console/tickets", queue),
         Route("/console/tickets/{number}", ticket),
         Route("/console/tickets/{number}", act, methods=["POST"]),
+        Route("/console/tickets/{number}/files/{id}", download),
         Route("/console/incidents/{incident_id}/tickets", incident),
         Route("/console/incidents/{incident_id}/tickets", link_suggested, methods=["POST"]),
     ]
@@ -102,6 +103,7 @@ async def _ticket(
     context = {
         "ticket": found,
         "links": linked,
+        "files": await db.read(attachments.listed, found.id),
         # Those of the ticket's own service first: they are what an agent looks for.
         "linkable": sorted(
             (i for i in linkable if i.id not in known), key=lambda i: found.service_code not in i.services
@@ -142,6 +144,9 @@ async def _do(request: Request, user: SignedIn, number: str, data: Mapping[str, 
         case "answer":
             body = data.get("answer", "")
             await house.db.run(requests.answer, number, body, by=user.login, house=house, now=now)
+        case "ask":
+            body = data.get("answer", "")
+            await house.db.run(requests.ask, number, body, by=user.login, house=house, now=now)
         case "solution":
             body = data.get("solution", "")
             await house.db.run(requests.solve, number, body, by=user.login, house=house, now=now)
@@ -163,6 +168,14 @@ async def _do(request: Request, user: SignedIn, number: str, data: Mapping[str, 
             await house.db.run(links.unlink, number, incident_id, reason=reason, by=user.login, now=now)
         case _:
             raise Invalid("", "Choose what to do with the buttons of the page.")
+
+
+async def download(request: Request) -> Response:
+    """A file of a ticket, to be saved."""
+    await web.require(request, Role.AGENT)
+    house = web.house(request)
+    ticket = await house.db.read(requests.view, request.path_params["number"])
+    return await follow_pages.sent_file(house, ticket.id, request.path_params["id"])
 
 
 async def incident(request: Request) -> Response:

@@ -70,6 +70,19 @@ def send_answer(
     _queue(session, ticket, letter, house=house, now=now)
 
 
+def ask_back(
+    session: Session, ticket: Ticket, message: TicketMessage, *, house: House, now: datetime
+) -> None:
+    """Owe the mail with what an agent needs to know before it goes on."""
+    letter = _Letter(
+        template="question",
+        key=f"ticket-answer:{message.id}",
+        subject="{number}: we need your answer to go on",
+        context={"body": message.body},
+    )
+    _queue(session, ticket, letter, house=house, now=now)
+
+
 def send_solution(
     session: Session,
     ticket: Ticket,

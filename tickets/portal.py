@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 
 from statuspage.kernel import clock, web
-from statuspage.kernel.errors import Conflict, NotFound, TooMany, Unavailable
+from statuspage.kernel.errors import Conflict, TooMany, Unavailable
 from statuspage.kernel.security import RateLimit, network_of, random_token
 from tickets import letters, links, requests, rules
 from tickets.requests import Choice, NewRequest
@@ -36,7 +36,6 @@ def routes() -> list[BaseRoute]:
         Route("/desk", welcome),
         Route("/desk/new", ask),
         Route("/desk/new", send, methods=["POST"]),
-        Route("/desk/requests/{token}", follow),
     ]
 
 
@@ -56,26 +55,6 @@ async def ask(request: Request) -> Response:
         text="",
     )
     return await _form(request, draft)
-
-
-async def follow(request: Request) -> Response:
-    """A request, for whoever holds its signed link. An unknown link and a revoked one look alike."""
-    house = web.house(request)
-    view_key = house.signer.verify(letters.VIEW, request.path_params["token"])
-    if view_key is None:
-        raise NotFound("there is no such request")
-    ticket = await house.db.read(requests.view_by_key, view_key)
-    incidents = await house.db.read(links.incidents_of, ticket.id)
-    closes_at = rules.closes_at(ticket.resolved_at) if ticket.resolved_at else None
-    context = {
-        "ticket": ticket,
-        "incidents": incidents,
-        "closes_at": closes_at,
-        "is_fresh": "sent" in request.query_params,
-    }
-    response = web.render(request, "tickets/request.html", context)
-    response.headers["X-Robots-Tag"] = "noindex, nofollow"
-    return response
 
 
 @dataclass(frozen=True, slots=True)

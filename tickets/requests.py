@@ -138,6 +138,7 @@ class Said:
     public: bool
     is_solution: bool
     at: datetime
+    id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +172,7 @@ class TicketView:
     created_at: datetime
     updated_at: datetime
     resolved_at: datetime | None
+    agent_wrote_at: datetime | None
     messages: tuple[Said, ...]
     steps: tuple[Step, ...]
 
@@ -233,8 +235,10 @@ def _view(session: Session, ticket: Ticket | None) -> TicketView:
         created_at=ticket.created_at,
         updated_at=ticket.updated_at,
         resolved_at=ticket.resolved_at,
+        agent_wrote_at=ticket.agent_wrote_at,
         messages=tuple(
-            Said(AuthorKind(m.author_kind), m.author, m.body, m.public, m.is_solution, m.at) for m in messages
+            Said(AuthorKind(m.author_kind), m.author, m.body, m.public, m.is_solution, m.at, m.id)
+            for m in messages
         ),
         steps=tuple(Step(State(c.new_state), c.by, c.at) for c in changes),
     )
@@ -386,6 +390,16 @@ def answer(session: Session, number: str, body: str, *, by: str, house: House, n
     letters.send_answer(session, ticket, message, house=house, now=now)
 
 
+def ask(session: Session, number: str, body: str, *, by: str, house: House, now: datetime) -> None:
+    """Ask the requester back: the clock stands still until they answer. Raises Invalid, NotFound, Conflict."""
+    ticket = locked(session, number)
+    if State(ticket.state) not in rules.UNSOLVED:
+        raise Conflict("This request is over; nothing more is asked of its requester.")
+    message = _say(session, ticket, _checked("answer", body), by=by, now=now, public=True)
+    enter(session, ticket, State.PENDING_CUSTOMER, by=by, now=now)
+    letters.ask_back(session, ticket, message, house=house, now=now)
+
+
 def solve(session: Session, number: str, body: str, *, by: str, house: House, now: datetime) -> None:
     """Set the solution, resolve the ticket, and mail the requester. Raises Invalid, NotFound, Conflict."""
     resolve(session, locked(session, number), _checked("solution", body), by=by, house=house, now=now)
@@ -458,4 +472,6 @@ def _say(
     session.add(message)
     session.flush()
     ticket.updated_at = now
+    if public and by != SYSTEM:
+        ticket.agent_wrote_at = now
     return message

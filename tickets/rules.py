@@ -117,6 +117,11 @@ def state_after_answer(state: State) -> State:
     return State.OPEN if state is State.NEW else state
 
 
+def state_after_requester(state: State) -> State:
+    """Words of the requester end the waiting for them, and open again what was solved."""
+    return State.OPEN if state in (State.PENDING_CUSTOMER, State.RESOLVED) else state
+
+
 def closes_at(resolved_at: datetime) -> datetime:
     """When a resolved ticket closes for good."""
     return resolved_at + CLOSE_AFTER

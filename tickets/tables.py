@@ -10,6 +10,8 @@ from statuspage.kernel.security import random_token
 
 _OPEN_LINK = text("unlinked_at IS NULL")
 _WAITING = text("state = 'waiting'")
+_HELD = text("state = 'held'")
+_FOLLOWS = text("follows_id IS NOT NULL")
 
 
 class Ticket(Base):
@@ -20,6 +22,7 @@ class Ticket(Base):
         Index("ix_tickets_state_created", "state", "created_at", "id"),
         Index("ix_tickets_service_created", "service_id", "created_at", "id"),
         Index("ix_tickets_requester_created", "requester_email", "created_at"),
+        Index("ix_tickets_follows", "follows_id", sqlite_where=_FOLLOWS, postgresql_where=_FOLLOWS),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
@@ -42,6 +45,11 @@ class Ticket(Base):
     updated_at: Mapped[datetime]
     resolved_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    follows_id: Mapped[str | None] = mapped_column(
+        ForeignKey("tickets.id")
+    )  # the closed one that it goes on from
+    requester_wrote_at: Mapped[datetime | None]  # the last time, after the request itself
+    agent_wrote_at: Mapped[datetime | None]  # publicly, the last time
 
 
 class TicketMessage(Base):
@@ -120,3 +128,27 @@ class TicketAnswer(Base):
     due_at: Mapped[datetime]
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
+
+
+class Attachment(Base):
+    """A file of a ticket. Its content is kept once, whoever sent it: see `storage`."""
+
+    __tablename__ = "attachments"
+    __table_args__ = (
+        Index("ix_attachments_ticket", "ticket_id", "created_at"),
+        Index("ix_attachments_digest", "digest"),
+        Index("ix_attachments_held", "created_at", sqlite_where=_HELD, postgresql_where=_HELD),
+    )
+
+    id: Mapped[str] = mapped_column(primary_key=True, default=new_id)
+    ticket_id: Mapped[str] = mapped_column(ForeignKey("tickets.id"))
+    message_id: Mapped[int | None] = mapped_column(ForeignKey("ticket_messages.id"))  # None: with the request
+    name: Mapped[str]
+    media_type: Mapped[str]  # by its content
+    size: Mapped[int]  # bytes
+    digest: Mapped[str]  # SHA-256
+    state: Mapped[str]  # attachments.AttachmentState
+    finding: Mapped[str] = mapped_column(default="")  # what the scanner found
+    by: Mapped[str]  # an agent's login, or "requester"
+    created_at: Mapped[datetime]
+    scanned_at: Mapped[datetime | None]

@@ -4,7 +4,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
@@ -255,6 +255,34 @@ class Tickets:
         str, Meta(pattern="^[A-Z]{1,6}$", description="Letters before a request's number.")
     ] = "ZGL"
     first_number: Annotated[int, Meta(ge=1, description="The first number of the series.")] = 1_000_001
+    attachment_bytes: Annotated[
+        int, Meta(ge=1024, description="The largest file that may be attached to a request.")
+    ] = 10_000_000
+    clamd: Annotated[
+        str | None,
+        Meta(
+            pattern=r"^(tcp://[^/:]+:\d+|unix://.+)$",
+            description="Where clamd listens, as tcp://host:port or unix:///path: files are held until it has"
+            " scanned them. Default: files are not scanned.",
+        ),
+    ] = None
+    works_from: Annotated[
+        str, Meta(pattern=r"^\d\d:\d\d$", description="When the specialists' working day begins.")
+    ] = "07:15"
+    works_until: Annotated[str, Meta(pattern=r"^\d\d:\d\d$", description="When it ends.")] = "15:15"
+    days_off: Annotated[
+        tuple[date, ...],
+        Meta(description="Days without work beside weekends and Polish public holidays, as 2026-12-31."),
+    ] = ()
+    answer_within: Annotated[
+        timedelta, Meta(description="Until the first answer, around the clock; what a requester is told.")
+    ] = timedelta(hours=4)
+    solve_within_days: Annotated[
+        int, Meta(ge=1, description="Working days until a question or a failure report is solved.")
+    ] = 20
+    request_within_days: Annotated[
+        int, Meta(ge=1, description="Working days until a service request is decided.")
+    ] = 10
 
 
 @dataclass(frozen=True, slots=True)

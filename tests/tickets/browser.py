@@ -16,13 +16,15 @@ from statuspage.kernel import clock
 from statuspage.kernel.accounts import Role, add_user, start_session
 from statuspage.kernel.house import House
 from statuspage.kernel.web import COOKIE, EXCEPTION_HANDLERS, Guard, Languages
-from tickets import console, portal
+from tickets import console, follow_pages, portal
+
+LARGEST_FILE = 10_000_000
 
 
 def desk_app(house: House) -> Starlette:
     """The help desk alone, behind the middleware that every room stands behind."""
     app = Starlette(
-        routes=[*portal.routes(), *console.routes()],
+        routes=[*portal.routes(), *follow_pages.routes(LARGEST_FILE), *console.routes()],
         middleware=[
             Middleware(Languages, default="en"),
             Middleware(Guard, base_url=house.settings.server.base_url),
