@@ -43,7 +43,10 @@ UNSEEN = {
     "statuspage/incidents/recurrence.py": "each message is marked with _() where it is chosen",
 }
 # What is passed on from `tickets.rules`; tests/tickets/test_words.py looks at it there.
-PASSED_ON = {"tickets/requests.py": ("found[0].message", "problem")}
+PASSED_ON = {
+    "tickets/following.py": ("problem",),
+    "tickets/requests.py": ("found[0].message", "problem"),
+}
 # Functions that take a message: how many of their text arguments are messages.
 TRANSLATORS = {"_": 1, "gettext": 1, "translate": 1, "ngettext": 2}
 
