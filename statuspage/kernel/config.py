@@ -4,11 +4,11 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, get_type_hints
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from msgspec import Meta
@@ -261,7 +261,6 @@ class Tickets:
     clamd: Annotated[
         str | None,
         Meta(
-            pattern=r"^(tcp://[^/:]+:\d+|unix://.+)$",
             description="Where clamd listens, as tcp://host:port or unix:///path: files are held until it has"
             " scanned them. Default: files are not scanned.",
         ),
@@ -376,6 +375,7 @@ def check(settings: Settings, *, where: str) -> None:
     if "@" not in settings.mail.sender:
         raise Invalid(f"{where}.mail.sender", "an e-mail address is expected")
     _check_security(settings.security, where=f"{where}.security")
+    _check_tickets(settings.tickets, where=f"{where}.tickets")
     _check_oidc(settings.oidc, where=f"{where}.oidc")
     _check_planning(settings.incidents, where=f"{where}.incidents")
     for target in settings.monitors.control_targets:
@@ -415,6 +415,28 @@ def _check_oidc(oidc: Oidc, *, where: str) -> None:
 
 def _no_role(text: str) -> str:
     return f'"{text}" is no role; there are {", ".join(ROLES)}'
+
+
+def _check_tickets(tickets: Tickets, *, where: str) -> None:
+    if tickets.clamd is not None:
+        parts = urlsplit(tickets.clamd)
+        is_tcp = parts.scheme == "tcp" and bool(parts.hostname) and bool(_port_of(parts))
+        if not is_tcp and not (parts.scheme == "unix" and parts.path.startswith("/")):
+            raise Invalid(f"{where}.clamd", "write it as tcp://host:port or unix:///path")
+    for name in ("works_from", "works_until"):
+        try:
+            time.fromisoformat(getattr(tickets, name))
+        except ValueError:
+            raise Invalid(f"{where}.{name}", "is not a time of the day such as 07:15") from None
+    if tickets.works_until <= tickets.works_from:
+        raise Invalid(f"{where}.works_until", "must come after works_from")
+
+
+def _port_of(parts: SplitResult) -> int | None:
+    try:
+        return parts.port
+    except ValueError:
+        return None
 
 
 def _check_planning(incidents: Incidents, *, where: str) -> None:

@@ -1,6 +1,6 @@
 """Settings from a file and the environment; bad ones are named by file and key (abuse case 36)."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -55,6 +55,12 @@ def test_a_database_url_wins_over_the_directory(file: Path) -> None:
         ('[mail]\ngive_up_after = "never"', "mail.give_up_after", "is not a duration"),
         ("[mail]\nconnections = 0", "mail.connections", ">= 1"),
         ('[page]\nid = "short"', "page.id", "regex"),
+        ('[tickets]\nclamd = "localhost:3310"', "tickets.clamd", "tcp://host:port"),
+        ('[tickets]\nclamd = "tcp://scanner:port"', "tickets.clamd", "tcp://host:port"),
+        ('[tickets]\nworks_from = "7 a.m."', "tickets.works_from", "regex"),
+        ('[tickets]\nworks_from = "25:00"', "tickets.works_from", "07:15"),
+        ('[tickets]\nworks_until = "06:00"', "tickets.works_until", "after works_from"),
+        ('[tickets]\ndays_off = ["tomorrow"]', "tickets.days_off[0]", "date"),
         ('[page]\nlanguage = "de"', "page.language", "regex"),
         ('[page]\ntime_zone = "Europe/Atlantis"', "page.time_zone", "IANA"),
         ('[page]\ntime_zone = "../../etc/passwd"', "page.time_zone", "IANA"),
@@ -178,3 +184,12 @@ def test_a_provider_is_set_by_the_environment_too(file: Path) -> None:
     ).oidc
 
     assert (oidc.client_secret, oidc.roles) == ("kept elsewhere", {"ops": "operator"})
+
+
+def test_the_help_desk_is_set(file: Path) -> None:
+    file.write_text('[tickets]\nclamd = "unix:///run/clamd.sock"\ndays_off = [2026-12-31, "2027-01-02"]')
+
+    found = load(file, {}).tickets
+
+    assert found.clamd == "unix:///run/clamd.sock"
+    assert found.days_off == (date(2026, 12, 31), date(2027, 1, 2))
