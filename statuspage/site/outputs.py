@@ -66,7 +66,7 @@ class Edition:
 
     def error(self, language: str, status: int) -> Prepared:
         """The page that says so in words, for a web server that cannot ask us."""
-        html = self.view(language).page("/", "site/error.html", status=status, error=None)
+        html = self.view(language).page("/", "site/error.html", status=status, error=None, told=None)
         return prepare(html.encode(), _HTML, cache=PAGE)
 
     def view(self, language: str) -> View:
