@@ -18,7 +18,10 @@ _NONE = timedelta()
 
 
 def lines(session: Session, now: datetime, code: str | None = None) -> Mapping[str, Sequence[MonitorLine]]:
-    """By service code, in order of their names. The phases of the last check only for one service, which has few."""
+    """By service code, in order of their names.
+
+    The last check's phases are read for one service, or of the whole board for what went wrong: a thousand are many.
+    """
     query = (
         select(
             Service.code,
@@ -41,20 +44,20 @@ def lines(session: Session, now: datetime, code: str | None = None) -> Mapping[s
         .order_by(Service.position, Monitor.name)
     )
     found: dict[str, list[MonitorLine]] = defaultdict(list)
-    phases = {} if code is None else _phases(session, code)
+    phases = _phases(session, code)
     for row in session.execute(query if code is None else query.where(Service.code == code)):
         found[row.code].append(_line(row, phases.get(row.id, {}), now))
     return found
 
 
-def _phases(session: Session, code: str) -> Mapping[str, Mapping[str, float]]:
-    """Of the last check of each monitor of a service."""
+def _phases(session: Session, code: str | None) -> Mapping[str, Mapping[str, float]]:
+    """Of the last check of each monitor of a service; without one, of each monitor whose last check says a cause."""
     rows = session.execute(
         select(Result.monitor_id, Result.phases_ms)
         .join(Monitor, Monitor.id == Result.monitor_id)
         .join(Service, Service.id == Monitor.service_id)
         .join(MonitorState, (MonitorState.monitor_id == Result.monitor_id) & (MonitorState.at == Result.at))
-        .where(Service.code == code)
+        .where(MonitorState.cause != "" if code is None else Service.code == code)
     )
     return {monitor_id: phases for monitor_id, phases in rows}
 

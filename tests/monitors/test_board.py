@@ -28,7 +28,9 @@ def test_a_line_says_how_it_stands_when_it_comes_again_and_how_late_it_is(
     ok = Outcome(Verdict.OK, latency_ms=12.5, phases_ms={"connect": 4.0, "total": 12.5})
     doubtful = State(known=Level.UP, judged=Level.UP, since=now, bad=Run(1, now), failed=Run(1, now))
     seen(db, known["AES/portal"].id, now, good, ok)
-    seen(db, known["AIS/portal"].id, now, doubtful, Outcome(Verdict.FAILED, "HTTP 503"))
+    seen(
+        db, known["AIS/portal"].id, now, doubtful, Outcome(Verdict.FAILED, "HTTP 503", phases_ms={"dns": 2.0})
+    )
     found = db.read_now(lines, now + timedelta(seconds=10))
     (aes,), (ais,) = found["AES"], found["AIS"]
     assert (aes.level, aes.latency_ms, aes.next_at, aes.late) == (
@@ -43,6 +45,7 @@ def test_a_line_says_how_it_stands_when_it_comes_again_and_how_late_it_is(
         timedelta(seconds=5),
     )
     assert aes.phases_ms == {}  # the whole board would read a thousand
+    assert ais.phases_ms == {"dns": 2.0}
     only = db.read_now(lines, now, "AES")
     assert list(only) == ["AES"]
     assert only["AES"][0].phases_ms == {"connect": 4.0, "total": 12.5}

@@ -4,6 +4,7 @@ import gc
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import brotli
 import httpx
@@ -16,6 +17,9 @@ from statuspage.kernel.db import Database
 from statuspage.site import pages
 from tests.journeys.demo_process import until
 from tests.serving import BASE_URL, HEARTBEAT, Served, serving, settings_for
+from tickets import attachments, letters, requests
+from tickets.requests import NewRequest
+from tickets.rules import Draft
 
 Ask = Callable[[httpx.Client], httpx.Response]
 
@@ -247,3 +251,25 @@ def test_the_session_cookie_is_kept_from_scripts_and_other_sites_and_needs_https
     assert {"httponly", "secure", "samesite=lax"} <= {
         part.strip().lower() for part in answer.headers["set-cookie"].split(";")
     }
+
+
+def test_a_large_file_is_taken_where_files_belong_and_nowhere_else(
+    served: Served, client: httpx.Client
+) -> None:
+    """The limit that all addresses share is one megabyte; a request's page takes ten times as much a file."""
+    draft = Draft(
+        "failure", "NCTS2", "A. Forwarder", "anna@firma.example", "It is refused since this morning."
+    )
+    filed = served.house.db.run_now(
+        requests.file_request, NewRequest(draft, "en"), house=served.house, now=clock.now()
+    )
+    here = f"/en{letters.request_path(served.house, filed.view_key)}"
+    content = b"%PDF-1.7\n" + b"\0" * 3_000_000
+    sent: dict[str, Any] = {"data": {"action": "write", "text": ""}, "files": {"files": ("a.pdf", content)}}
+
+    assert client.post(here, **sent).status_code == 303
+    (file,) = served.house.db.read_now(attachments.listed, filed.ticket_id)
+    assert client.get(f"{here}/files/{file.id}").content == content
+    assert client.post("/en/desk/new", **sent).status_code == 413
+    too_large = {**sent, "files": {"files": ("a.pdf", content * 4)}}
+    assert client.post(here, **too_large).status_code == 422
