@@ -111,8 +111,10 @@ class Items:
         rest = f" {escape(line.cause)}" if line.cause and line.level != "up" else ""
         if line.latency_ms is not None:
             rest += f" {line.latency_ms:.0f} ms"
-        if line.level != "up":  # where the time went; of those that are up their service's page tells
-            rest += "".join(f" {phase} {ms:.0f} ms" for phase, ms in line.phases_ms.items())
+        if (
+            line.level != "up" and line.phases_ms
+        ):  # where the time went; of those that are up their page tells
+            rest += f" ({', '.join(f'{phase} {ms:.0f}' for phase, ms in line.phases_ms.items())})"
         if line.checked_at is not None:
             rest += f" · {self._clock(line.checked_at)}"
         if line.next_at is not None:

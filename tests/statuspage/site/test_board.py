@@ -134,7 +134,7 @@ async def test_monitors_are_shown_escaped_with_what_is_late(house: House) -> Non
     async with officer(house, given=given) as anna:
         page = (await anna.get("/console")).text
         assert "<strong>portal &lt;b&gt;</strong>" in page
-        assert page.count("&lt;503&gt; 12 ms dns 4 ms") == page.count("&lt;503&gt; 12 ms") > 0
+        assert page.count("&lt;503&gt; 12 ms (dns 4)") == page.count("&lt;503&gt; 12 ms") > 0
         assert "+90 s" in page
         assert "1 of 2 not up" in page
         page = (await anna.get("/console/services/NCTS2")).text
