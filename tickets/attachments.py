@@ -56,11 +56,25 @@ class AttachmentState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Offered:
+    """A file before it is kept: by this it is judged."""
+
+    name: str
+    size: int  # bytes
+    head: bytes  # the first bytes of its content
+
+
+@dataclass(frozen=True, slots=True)
 class Sent:
     """A file that came with a message: the name that its sender gave it, and where its content is kept."""
 
     name: str
     kept: Kept
+
+    @property
+    def offered(self) -> Offered:
+        """What it was judged by."""
+        return Offered(self.name, self.kept.size, self.kept.head)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +124,20 @@ def _is_signed(head: bytes, name: str, signatures: Sequence[str]) -> bool:
     return any(match.extension in signatures for match in found)
 
 
+def check(session: Session, ticket_id: str, files: Sequence[Offered]) -> None:
+    """Raises Invalid for what this ticket does not take. Asked before anything is kept, too: nobody fills the disk."""
+    if len(files) > A_MESSAGE:
+        raise Invalid("files", "At most %(limit)s files fit in one message.", limit=A_MESSAGE)
+    before = session.scalar(select(func.sum(Attachment.size)).where(Attachment.ticket_id == ticket_id)) or 0
+    if before + sum(file.size for file in files) > A_TICKET_BYTES:
+        limit = A_TICKET_BYTES // 1_000_000
+        raise Invalid("files", "The files of one request together may have %(limit)s MB.", limit=limit)
+    for file in files:
+        if not file.size:
+            raise Invalid("files", "%(name)s is empty.", name=tidied_name(file.name))
+        media_type(tidied_name(file.name), file.head)
+
+
 def attach(
     session: Session,
     ticket: Ticket,
@@ -121,15 +149,8 @@ def attach(
     now: datetime,
 ) -> None:
     """Add files to a ticket. With `is_scanned` they are held until a scanner has seen them. Raises Invalid."""
-    if len(files) > A_MESSAGE:
-        raise Invalid("files", "At most %(limit)s files fit in one message.", limit=A_MESSAGE)
-    before = session.scalar(select(func.sum(Attachment.size)).where(Attachment.ticket_id == ticket.id)) or 0
-    if before + sum(file.kept.size for file in files) > A_TICKET_BYTES:
-        limit = A_TICKET_BYTES // 1_000_000
-        raise Invalid("files", "The files of one request together may have %(limit)s MB.", limit=limit)
+    check(session, ticket.id, [file.offered for file in files])
     for file in files:
-        if not file.kept.size:
-            raise Invalid("files", "%(name)s is empty.", name=tidied_name(file.name))
         name = tidied_name(file.name)
         session.add(
             Attachment(

@@ -5,6 +5,7 @@ No sign-in, no JavaScript. An unknown link and a revoked one look alike.
 
 import asyncio
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import quote
 
 from starlette.datastructures import FormData, UploadFile
@@ -17,7 +18,7 @@ from statuspage.kernel.errors import Conflict, Invalid, NotFound, TooMany
 from statuspage.kernel.house import House
 from statuspage.kernel.security import RateLimit, network_of, random_token
 from tickets import attachments, following, letters, levels, links, requests, rules, storage
-from tickets.attachments import A_MESSAGE, Sent
+from tickets.attachments import A_MESSAGE, A_TICKET_BYTES, Offered, Sent
 from tickets.levels import Due, Entered
 from tickets.requests import TicketView
 from tickets.rules import Problem
@@ -35,7 +36,7 @@ def routes(attachment_bytes: int) -> list[BaseRoute]:
     async def act(request: Request) -> Response:
         return await _act(request, limit)
 
-    most = A_MESSAGE * attachment_bytes + _FORM_BYTES
+    most = min(A_MESSAGE * attachment_bytes, A_TICKET_BYTES) + _FORM_BYTES
     return [
         Route("/desk/requests/{token}", show),
         Route("/desk/requests/{token}", act, methods=["POST"], max_body_size=most),
@@ -126,7 +127,7 @@ async def _do(request: Request, typed: Mapping[str, str], data: FormData) -> str
     here = letters.request_path(house, view_key)
     match typed.get("action"):
         case "write":
-            files = await _kept(house, data)
+            files = await _kept(house, view_key, data)
             await house.db.run(following.write, view_key, text, files, house=house, now=now)
             return f"{here}?done=written"
         case "withdraw":
@@ -148,20 +149,24 @@ async def _do(request: Request, typed: Mapping[str, str], data: FormData) -> str
             raise Invalid("", "Choose what to do with the buttons of the page.")
 
 
-async def _kept(house: House, data: FormData) -> list[Sent]:
+async def _kept(house: House, view_key: str, data: FormData) -> list[Sent]:
     """The files of the form, in their place before the ticket knows them: a crash leaves only what is swept."""
     settings = house.settings
-    found: list[Sent] = []
-    for upload in data.getlist("files"):
-        if not isinstance(upload, UploadFile) or not upload.filename:
-            continue
-        kept = await asyncio.to_thread(
-            storage.keep, upload.file, settings.data.dir, at_most=settings.tickets.attachment_bytes
-        )
-        name = attachments.tidied_name(upload.filename)
-        attachments.media_type(name, kept.head)
-        found.append(Sent(name, kept))
-    return found
+    uploads = [each for each in data.getlist("files") if isinstance(each, UploadFile) and each.filename]
+    if not uploads:
+        return []
+    await house.db.read(following.check_files, view_key, [await _offered(upload) for upload in uploads])
+    keep = partial(storage.keep, data_dir=settings.data.dir, at_most=settings.tickets.attachment_bytes)
+    return [
+        Sent(attachments.tidied_name(upload.filename or ""), await asyncio.to_thread(keep, upload.file))
+        for upload in uploads
+    ]
+
+
+async def _offered(upload: UploadFile) -> Offered:
+    head = await upload.read(storage.HEAD)
+    await upload.seek(0)
+    return Offered(upload.filename or "", upload.size or 0, head)
 
 
 async def download(request: Request) -> Response:

@@ -11,7 +11,7 @@ from statuspage.incidents.tables import Service
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from statuspage.kernel.house import House
 from tickets import attachments, requests, rules
-from tickets.attachments import Sent
+from tickets.attachments import Offered, Sent
 from tickets.requests import REQUESTER, Filed, NewRequest
 from tickets.rules import AuthorKind, Draft, Kind, State
 from tickets.tables import Ticket, TicketMessage
@@ -35,8 +35,7 @@ def write(
     """
     ticket = locked(session, view_key)
     state = State(ticket.state)
-    if state in rules.FINAL:
-        raise Conflict("This request is closed. Send a new one that goes on from it.")
+    _check_open(state)
     body = rules.tidied(body).strip()
     if not files and (problem := rules.answer_problem(body)):
         raise Invalid("text", problem)
@@ -65,6 +64,20 @@ def write(
     if state is State.RESOLVED:
         ticket.solution = None  # it stays among the messages, and is no longer what stands pinned
     requests.enter(session, ticket, rules.state_after_requester(state), by=REQUESTER, now=now)
+
+
+def check_files(session: Session, view_key: str, files: Sequence[Offered]) -> None:
+    """Raises what `write` would for these files: asked before any of them is kept."""
+    ticket = session.scalar(select(Ticket).where(Ticket.view_key == view_key))
+    if ticket is None:
+        raise NotFound("there is no such request")
+    _check_open(State(ticket.state))
+    attachments.check(session, ticket.id, files)
+
+
+def _check_open(state: State) -> None:
+    if state in rules.FINAL:
+        raise Conflict("This request is closed. Send a new one that goes on from it.")
 
 
 def withdraw(session: Session, view_key: str, *, now: datetime) -> None:

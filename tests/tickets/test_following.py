@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from statuspage.kernel.errors import Conflict, Invalid, NotFound
 from tests.tickets.browser import Browser, Page
 from tests.tickets.scene import Scene
-from tickets import follow_pages, following, letters, levels, requests
+from tickets import follow_pages, following, letters, levels, requests, storage
 from tickets.clocks import Hours
 from tickets.levels import Entered, Levels
 from tickets.requests import Filed
@@ -194,6 +194,19 @@ async def test_a_refused_file_keeps_what_was_typed(browser: Browser, sqlite_scen
     assert page.typed("text") == "My words"
     assert page.find("//a[@href='#files']")
     assert sqlite_scene.ticket(filed).messages == ()
+    assert list(storage.directory(sqlite_scene.house.settings.data.dir).rglob("*")) == []
+
+
+async def test_nothing_is_kept_of_what_a_closed_request_is_sent(
+    browser: Browser, sqlite_scene: Scene
+) -> None:
+    filed = sqlite_scene.file()
+    page = await opened(browser, sqlite_scene, filed)
+    sqlite_scene.house.db.run_now(following.withdraw, filed.view_key, now=sqlite_scene.at(1))
+    page = await upload(browser, page, ("a.pdf", b"%PDF-1.7"), text="Words")
+    assert page.status == 409
+    assert "This request is closed." in page.text
+    assert list(storage.directory(sqlite_scene.house.settings.data.dir).rglob("*")) == []
 
 
 async def test_an_agent_fetches_the_file_and_a_viewer_does_not(agent: Browser, sqlite_scene: Scene) -> None:
